@@ -1,0 +1,62 @@
+# Every command a person types stands here; `make help` lists them.
+# NPS_DATA_DIR holds all state (default data/); NPS_CONFIG_DIR holds the configuration (default: this folder).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+NPS := $(BIN)/python -m orchestration
+
+.PHONY: help setup demo run dev test lint dbt summary example-carpentries sample lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## install everything, pinned, into .venv
+
+# uv comes from the machine, or into this .venv when the machine has none.
+.venv/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@echo "Installing the pinned packages into .venv ..."
+	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+demo: setup ## load the sample company, run the whole pipeline, show the result
+	@$(NPS) demo
+
+run: setup ## run the pipeline over your own files in data/landing
+	@$(NPS) run
+
+dev: setup ## open Dagster on 127.0.0.1:3000
+	@$(NPS) dev
+
+summary: setup ## show the last published result again
+	@$(NPS) summary
+
+dbt: setup ## run dbt with this project's settings: make dbt ARGS="build -s fct_nps_responses"
+	@$(NPS) dbt $(ARGS)
+
+example-carpentries: setup ## run a real survey: make example-carpentries DIR=<folder with the two csv files>
+	@$(NPS) example carpentries "$(DIR)"
+
+lint: setup ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(NPS) sqlfluff
+
+test: lint ## lint, then every test; dbt's own tests run inside the pipeline tests
+	@$(BIN)/pytest
+
+sample: setup ## make the sample company again (deterministic)
+	@$(BIN)/python -m seeds.generate --out seeds/raw
+
+lock: setup ## pin new versions into requirements.txt, without addresses
+	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip compile --quiet --universal --group dev \
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.txt
+
+clean: ## remove all state: data/
+	rm -rf $${NPS_DATA_DIR:-data}

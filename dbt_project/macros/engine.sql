@@ -1,0 +1,161 @@
+{#-
+    Everything that differs between engines, one dispatch macro each; the rest of the project is portable SQL.
+    This file is the porting guide.
+-#}
+
+{% macro type_double() -%}{{ return(adapter.dispatch('type_double', 'nps')()) }}{%- endmacro %}
+
+{% macro default__type_double() -%}double{%- endmacro %}
+
+
+{#- Does a text match a regular expression? -#}
+{% macro matches(text, pattern) -%}{{ return(adapter.dispatch('matches', 'nps')(text, pattern)) }}{%- endmacro %}
+
+{% macro duckdb__matches(text, pattern) -%}regexp_matches({{ text }}, '{{ pattern }}'){%- endmacro %}
+
+
+{#- Every match of a regular expression replaced. -#}
+{% macro replace_matches(text, pattern, replacement) -%}
+    {{ return(adapter.dispatch('replace_matches', 'nps')(text, pattern, replacement)) }}
+{%- endmacro %}
+
+{% macro duckdb__replace_matches(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}
+
+
+{#- One value of a JSON text, as text; null where the text is not JSON. -#}
+{% macro json_text(json, key) -%}{{ return(adapter.dispatch('json_text', 'nps')(json, key)) }}{%- endmacro %}
+
+{% macro duckdb__json_text(json, key) -%}
+    case when json_valid({{ json }}) then json_extract_string({{ json }}, '$."{{ key }}"') end
+{%- endmacro %}
+
+
+{#- A JSON text from named columns. -#}
+{% macro json_object_text(columns) -%}{{ return(adapter.dispatch('json_object_text', 'nps')(columns)) }}{%- endmacro %}
+
+{% macro duckdb__json_object_text(columns) -%}
+    cast(json_object(
+        {%- for name, column in columns.items() %}'{{ name }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    ) as varchar)
+{%- endmacro %}
+
+
+{#- A whole row of a relation as JSON text. -#}
+{% macro row_as_json(relation) -%}{{ return(adapter.dispatch('row_as_json', 'nps')(relation)) }}{%- endmacro %}
+
+{% macro duckdb__row_as_json(relation) -%}cast(to_json({{ relation }}) as varchar){%- endmacro %}
+
+
+{#- A short, stable key from a text: the first 16 hex digits of its md5. -#}
+{% macro short_hash(text) -%}left(md5({{ text }}), 16){%- endmacro %}
+
+
+{#-
+    A delivered text as a UTC timestamp, null where it is none. `format` is epoch_seconds, epoch_milliseconds,
+    iso8601 (an offset in the text wins over `time_zone`) or a strptime format.
+-#}
+{% macro utc_timestamp(text, format='iso8601', time_zone='UTC') -%}
+    {{ return(adapter.dispatch('utc_timestamp', 'nps')(text, format, time_zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__utc_timestamp(text, format, time_zone) -%}
+    {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
+        {#- try: a number too large for a timestamp is a fault of the row, not of the run. -#}
+        try(make_timestamp(
+            cast(cast({{ text }} as double) * {{ 1000000 if format == 'epoch_seconds' else 1000 }} as bigint)
+        ))
+    {%- elif format == 'iso8601' -%}
+        case
+            when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
+                then timezone('UTC', try_cast({{ text }} as timestamptz))
+            else {{ local_as_utc('try_cast(' ~ text ~ ' as timestamp)', time_zone) }}
+        end
+    {%- elif '%z' in format -%}
+        timezone('UTC', try_strptime(trim({{ text }}), '{{ format }}'))
+    {%- else -%}
+        {{ local_as_utc("try_strptime(trim(" ~ text ~ "), '" ~ format ~ "')", time_zone) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro local_as_utc(timestamp, time_zone) -%}
+    {%- if time_zone == 'UTC' -%}
+        {{ timestamp }}
+    {%- else -%}
+        timezone('UTC', timezone('{{ time_zone }}', {{ timestamp }}))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The calendar day of a UTC timestamp in the business time zone. -#}
+{% macro business_date(utc_timestamp) -%}
+    {{ return(adapter.dispatch('business_date', 'nps')(utc_timestamp)) }}
+{%- endmacro %}
+
+{% macro duckdb__business_date(utc_timestamp) -%}
+    cast(timezone('{{ var("business_time_zone") }}', timezone('UTC', {{ utc_timestamp }})) as date)
+{%- endmacro %}
+
+
+{% macro safe_cast_date(text) -%}{{ return(adapter.dispatch('safe_cast_date', 'nps')(text)) }}{%- endmacro %}
+
+{% macro duckdb__safe_cast_date(text) -%}try_cast({{ text }} as date){%- endmacro %}
+
+
+{% macro safe_cast_number(text, type) -%}
+    {{ return(adapter.dispatch('safe_cast_number', 'nps')(text, type)) }}
+{%- endmacro %}
+
+{% macro duckdb__safe_cast_number(text, type) -%}try_cast({{ text }} as {{ type }}){%- endmacro %}
+
+
+{% macro add_months(date, months) -%}{{ return(adapter.dispatch('add_months', 'nps')(date, months)) }}{%- endmacro %}
+
+{% macro duckdb__add_months(date, months) -%}cast({{ date }} + interval ({{ months }}) month as date){%- endmacro %}
+
+
+{% macro add_days(date, days) -%}{{ return(adapter.dispatch('add_days', 'nps')(date, days)) }}{%- endmacro %}
+
+{% macro duckdb__add_days(date, days) -%}cast({{ date }} + interval ({{ days }}) day as date){%- endmacro %}
+
+
+{% macro add_hours(timestamp, hours) -%}{{ return(adapter.dispatch('add_hours', 'nps')(timestamp, hours)) }}{%- endmacro %}
+
+{% macro duckdb__add_hours(timestamp, hours) -%}{{ timestamp }} + interval ({{ hours }}) hour{%- endmacro %}
+
+
+{#- Whole days from one date to a later one. -#}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between', 'nps')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(earlier, later) -%}date_diff('day', {{ earlier }}, {{ later }}){%- endmacro %}
+
+
+{#- The first day of the week (Monday), month, quarter or year of a date, on the calendar. -#}
+{% macro date_start(grain, date) -%}cast(date_trunc('{{ grain }}', {{ date }}) as date){%- endmacro %}
+
+
+{#- One row per day from `first_date` to `last_date`, two SQL expressions over `relation`, as column date_day. -#}
+{% macro date_spine(relation, first_date, last_date) -%}
+    {{ return(adapter.dispatch('date_spine', 'nps')(relation, first_date, last_date)) }}
+{%- endmacro %}
+
+{% macro duckdb__date_spine(relation, first_date, last_date) -%}
+    select cast(unnest(generate_series({{ first_date }}, {{ last_date }}, interval 1 day)) as date) as date_day
+    from {{ relation }}
+{%- endmacro %}
+
+
+{#- One row per number 1..group_size for each row of `relation`, as column position_in_group. -#}
+{% macro expand_group(relation, size) -%}
+    {{ return(adapter.dispatch('expand_group', 'nps')(relation, size)) }}
+{%- endmacro %}
+
+{% macro duckdb__expand_group(relation, size) -%}
+    select
+        *,
+        unnest(generate_series(1, {{ size }})) as position_in_group
+    from {{ relation }}
+{%- endmacro %}

@@ -1,0 +1,61 @@
+{#- The mapping of a source of `kind: file` (sources/<name>.yml) as SQL; only models/staging/files calls these. -#}
+
+{% macro mapped_text(column) -%}
+    {%- if column -%}nullif(trim({{ adapter.quote(column) }}), ''){%- else -%}cast(null as {{ dbt.type_string() }}){%- endif -%}
+{%- endmacro %}
+
+
+{#- The key of a row. `row`: the row itself, counted where it repeats, so that identical answers stay apart. -#}
+{% macro mapped_key(key) -%}
+    {%- if key == 'row' -%}
+        _row_hash || '-' || cast(_row_ordinal as {{ dbt.type_string() }})
+    {%- elif key is string -%}
+        coalesce({{ mapped_text(key) }}, _row_hash)
+    {%- else -%}
+        {%- for column in key %}coalesce({{ mapped_text(column) }}, ''){{ " || '|' || " if not loop.last }}{% endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro mapped_survey(survey) -%}
+    {%- if survey.value -%}'{{ survey.value | replace("'", "''") }}'{%- else -%}{{ mapped_text(survey.column) }}{%- endif -%}
+{%- endmacro %}
+
+
+{% macro mapped_time(time) -%}
+    {%- if time -%}
+        {{ utc_timestamp(adapter.quote(time.column), time.format, time.time_zone) }}
+    {%- else -%}
+        cast(null as timestamp)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro mapped_flag(flag) -%}
+    {%- if flag -%}
+        coalesce(trim({{ adapter.quote(flag.column) }}) in (
+            {%- for value in flag['values'] %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+        ), false)
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro mapped_attributes(segments) -%}
+    {%- set columns = {} -%}
+    {%- for name, column in segments.items() -%}
+        {%- do columns.update({name: adapter.quote(column)}) -%}
+    {%- endfor -%}
+    {{ json_object_text(columns) if columns else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+{%- endmacro %}
+
+
+{#- The file sources that deliver `table_name` (answers or invitations), with their mapping of it. -#}
+{% macro mapped_sources(table_name) -%}
+    {%- set mappings = {} -%}
+    {%- for source_name, mapping in var('file_sources').items() if mapping.get(table_name) -%}
+        {%- do mappings.update({source_name: mapping[table_name]}) -%}
+    {%- endfor -%}
+    {{- return(mappings) -}}
+{%- endmacro %}

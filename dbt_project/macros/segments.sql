@@ -1,0 +1,78 @@
+{#- The segments of the variable `segments`, resolved. Nothing else reads that variable. -#}
+
+{% macro segments_from(owner) -%}
+    {{- return(var('segments') | selectattr('from', 'equalto', owner) | list) -}}
+{%- endmacro %}
+
+
+{#- Columns that the facts have anyway; a segment of that name is the column itself. -#}
+{% macro segments_added_to_facts() -%}
+    {{- return(var('segments') | rejectattr('name', 'in', ['touchpoint', 'channel', 'language']) | list) -}}
+{%- endmacro %}
+
+
+{#-
+    Is the value known for everyone who was asked, or only for those who answered? Of the latter kind
+    (the language of the answer, say) there is no count of invitations, hence no response rate.
+-#}
+{% macro is_known_when_asked(segment) -%}
+    {{- return(segment.from != 'answer' or segment.column == 'channel' or segment.get('asked', false)) -}}
+{%- endmacro %}
+
+
+{#- In a staging model: the delivered columns of one source that hold segments of `owner`, renamed. -#}
+{% macro delivered_segments(owner, source_name) -%}
+    {%- for segment in segments_from(owner) %}
+        {% if segment.column is string -%}
+            {{ adapter.quote(segment.column) }}
+        {%- elif source_name in segment.column -%}
+            {{ adapter.quote(segment.column[source_name]) }}
+        {%- else -%}
+            cast(null as {{ dbt.type_string() }})
+        {%- endif %} as {{ segment.name }},
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{#-
+    In a fact: the value of a segment on `date_column`. Expects the relations accounts (as of the date),
+    contacts, surveys and asked (the answer or the invitation) in scope. Unknown is a value, never dropped.
+-#}
+{% macro segment_value(segment, date_column) -%}
+    {%- set owners = {'account': 'accounts', 'contact': 'contacts', 'survey': 'surveys'} -%}
+    {%- if segment.from == 'answer' and segment.column in ['channel', 'language'] -%}
+        {%- set value = 'asked.' ~ segment.column -%}
+    {%- elif segment.from == 'answer' -%}
+        {%- set value = json_text('asked.attributes', segment.column) -%}
+    {%- elif segment.from == 'survey' -%}
+        {%- set value = 'surveys.' ~ segment.column -%}
+    {%- elif segment.from in owners -%}
+        {%- set value = owners[segment.from] ~ '.' ~ segment.name -%}
+    {%- else -%}
+        {{- exceptions.raise_compiler_error(
+            "segment " ~ segment.name ~ ": `from` must be account, contact, survey or answer, not " ~ segment.from
+        ) -}}
+    {%- endif -%}
+    {%- if segment.years is defined -%}
+        {{- age_band(value, date_column, segment.years) -}}
+    {%- else -%}
+        coalesce(nullif(trim({{ value }}), ''), 'unknown')
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Full years between a date given as text and a later date, as a band: "under 1 year", "1-2 years", "5+ years". -#}
+{% macro age_band(date_text, date_column, years) -%}
+    {%- set born = safe_cast_date(date_text) -%}
+    case
+        when {{ born }} is null then 'unknown'
+        {%- for bound in years %}
+        when {{ add_months(born, bound * 12) }} > {{ date_column }} then '
+            {%- if loop.first -%} under {{ bound }} year{{ 's' if bound > 1 }}
+            {%- elif bound - years[loop.index0 - 1] == 1 -%} {{ years[loop.index0 - 1] }} year{{ 's' if bound > 2 }}
+            {%- else -%} {{ years[loop.index0 - 1] }}-{{ bound - 1 }} years
+            {%- endif -%}'
+        {%- endfor %}
+        else '{{ years[-1] }}+ years'
+    end
+{%- endmacro %}

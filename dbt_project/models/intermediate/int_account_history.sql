@@ -1,0 +1,51 @@
+-- Grain: one account in one span of time during which nothing about it changed.
+with delivered as (
+    {{ union_staging('account_history') }}
+),
+
+latest as (
+    {{ latest_delivery('delivered', 'account_history', ['account_id', 'valid_from']) }}
+),
+
+accounts_with_history as (
+    select distinct account_id
+    from latest
+    where valid_from is not null
+),
+
+-- An account that the CRM keeps no history of counts as never changed.
+versions as (
+    select
+        latest.*,
+        coalesce(latest.valid_from, timestamp '1900-01-01') as changed_at
+    from latest
+    left join accounts_with_history on latest.account_id = accounts_with_history.account_id
+    where latest.valid_from is not null or accounts_with_history.account_id is null
+),
+
+final as (
+    select
+        account_id,
+        account_name,
+        parent_account_id,
+        owner_id,
+        annual_revenue,
+        employees,
+        country,
+        is_deleted,
+        {%- for segment in segments_from('account') %}
+        {{ segment.name }},
+        {%- endfor %}
+        -- History starts when the connector was switched on: what was true then stands for all time before.
+        case
+            when row_number() over (partition by account_id order by changed_at) = 1 then timestamp '1900-01-01'
+            else changed_at
+        end as valid_from,
+        coalesce(
+            lead(changed_at) over (partition by account_id order by changed_at), timestamp '9999-12-31'
+        ) as valid_to,
+        lead(changed_at) over (partition by account_id order by changed_at) is null as is_current
+    from versions
+)
+
+select * from final

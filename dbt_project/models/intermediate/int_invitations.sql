@@ -1,0 +1,84 @@
+-- Grain: one invitation; an invited group becomes as many invitations as it has people.
+with delivered as (
+    {{ union_staging('invitations') }}
+),
+
+latest as (
+    {{ latest_delivery('delivered', 'invitations', ['source_system', 'source_invitation_id']) }}
+),
+
+individuals as (
+    select
+        *,
+        cast(null as bigint) as position_in_group
+    from latest
+    where group_size is null
+),
+
+groups_of_people as (
+    select * from latest
+    where group_size > 0
+),
+
+members as (
+    {{ expand_group('groups_of_people', 'group_size') }}
+),
+
+invitations as (
+    select * from individuals
+    union all
+    select * from members
+),
+
+respondents as (
+    select * from {{ ref('int_respondents') }}
+),
+
+surveys as (
+    select * from {{ ref('surveys') }}
+),
+
+account_aliases as (
+    select * from {{ ref('account_aliases') }}
+),
+
+final as (
+    select
+        invitations.source_system || ':' || invitations.source_invitation_id
+        || coalesce('#' || cast(invitations.position_in_group as {{ dbt.type_string() }}), '') as invitation_id,
+        invitations.source_system,
+        invitations.source_invitation_id,
+        invitations.position_in_group,
+        surveys.survey_id,
+        surveys.survey_type,
+        surveys.touchpoint,
+        invitations.channel,
+        invitations.attributes,
+        respondents.contact_id,
+        coalesce(
+            respondents.account_id, account_aliases.account_id, invitations.source_account_id
+        ) as account_id,
+        coalesce(respondents.is_staff, false) as is_staff,
+        invitations.sent_at,
+        invitations.delivered_at,
+        invitations.opened_at,
+        invitations.started_at,
+        invitations.load_id,
+        invitations.source_file,
+        invitations.source_line
+    from invitations
+    left join respondents
+        on
+            invitations.source_system = respondents.source_system
+            and invitations.source_contact_id = respondents.source_contact_id
+    left join surveys
+        on
+            invitations.source_system = surveys.source_system
+            and invitations.source_survey_id = surveys.source_survey_id
+    left join account_aliases
+        on
+            invitations.source_system = account_aliases.source_system
+            and invitations.source_account_id = account_aliases.account_alias
+)
+
+select * from final

@@ -1,0 +1,84 @@
+-- Grain: one invitation to a known survey.
+with asked as (
+    select * from {{ ref('int_invitations') }}
+    where survey_id is not null and sent_at is not null
+),
+
+accounts as (
+    select * from {{ ref('int_account_history') }}
+),
+
+contacts as (
+    select * from {{ ref('int_contacts') }}
+),
+
+surveys as (
+    select
+        survey_id as known_survey_id,
+        min(survey_name) as survey_name,
+        min(survey_type) as survey_type,
+        min(touchpoint) as touchpoint
+    from {{ ref('surveys') }}
+    group by survey_id
+),
+
+answered as (
+    select * from {{ ref('int_invitation_answers') }}
+),
+
+opt_outs as (
+    select
+        respondents.contact_id,
+        min(events.event_at) as opted_out_at
+    from ({{ union_staging('contact_events') }}) as events
+    inner join {{ ref('int_respondents') }} as respondents
+        on
+            events.source_system = respondents.source_system
+            and events.source_contact_id = respondents.source_contact_id
+    where events.event_type = 'opted_out'
+    group by respondents.contact_id
+),
+
+final as (
+    select
+        asked.invitation_id,
+        asked.survey_id,
+        asked.survey_type,
+        coalesce(asked.touchpoint, 'unknown') as touchpoint,
+        coalesce(asked.channel, 'unknown') as channel,
+        asked.contact_id,
+        asked.account_id,
+        asked.sent_at,
+        {{ business_date('asked.sent_at') }} as sent_date,
+        asked.delivered_at,
+        asked.opened_at,
+        asked.started_at,
+        answered.submitted_at as responded_at,
+        answered.response_id,
+        case
+            when asked.is_staff then 'ineligible'
+            when answered.decision = 'counted' then 'answered'
+            when answered.decision = 'partial' then 'partial'
+            when asked.delivered_at is null then 'bounced'
+            when
+                opt_outs.opted_out_at >= asked.sent_at
+                and opt_outs.opted_out_at < {{ add_hours('asked.sent_at', var('opt_out_window_days') * 24) }}
+                then 'opted_out'
+            else 'silent'
+        end as outcome
+        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %},
+        {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }}
+        {%- endfor %}
+    from asked
+    left join surveys on asked.survey_id = surveys.known_survey_id
+    left join answered on asked.invitation_id = answered.invitation_id
+    left join contacts on asked.contact_id = contacts.contact_id
+    left join opt_outs on asked.contact_id = opt_outs.contact_id
+    left join accounts
+        on
+            asked.account_id = accounts.account_id
+            and asked.sent_at >= accounts.valid_from
+            and asked.sent_at < accounts.valid_to
+)
+
+select * from final

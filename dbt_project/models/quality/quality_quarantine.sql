@@ -1,0 +1,78 @@
+-- Grain: one rejected raw row, for a steward to judge; answers, invitations and lines that are no row.
+-- A score that is missing, a repeat or a staff answer is a decision, not a fault: see response_eligibility.
+with rejected_answers as (
+    select
+        source_system,
+        load_id,
+        loaded_at,
+        source_file,
+        source_line,
+        decision as reason
+    from {{ ref('response_eligibility') }}
+    where decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
+),
+
+raw_answers as (
+    {%- for source_name, table_name in answer_tables().items() %}
+    select
+        delivered._load_id as load_id,
+        delivered._line as source_line,
+        {{ row_as_json('delivered') }} as raw_row
+    from {{ source(source_name, table_name) }} as delivered
+    inner join rejected_answers
+        on delivered._load_id = rejected_answers.load_id and delivered._line = rejected_answers.source_line
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+rejected_invitations as (
+    select
+        source_system,
+        load_id,
+        cast(null as timestamp) as loaded_at,
+        source_file,
+        source_line,
+        case when survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
+        cast(null as {{ dbt.type_string() }}) as raw_row
+    from {{ ref('int_invitations') }}
+    where survey_id is null or sent_at is null
+),
+
+malformed as (
+    select
+        source_system,
+        load_id,
+        loaded_at,
+        source_file,
+        source_line,
+        'malformed_row: ' || reason as reason,
+        raw_row
+    from {{ ref('stg_lake__malformed_rows') }}
+),
+
+rejected as (
+    select
+        rejected_answers.*,
+        raw_answers.raw_row
+    from rejected_answers
+    inner join raw_answers
+        on rejected_answers.load_id = raw_answers.load_id and rejected_answers.source_line = raw_answers.source_line
+    union all
+    select * from rejected_invitations
+    union all
+    select * from malformed
+),
+
+final as (
+    select
+        source_system,
+        load_id,
+        loaded_at,
+        source_file,
+        source_line,
+        reason,
+        {{ without_emails('raw_row') }} as raw_row
+    from rejected
+)
+
+select * from final

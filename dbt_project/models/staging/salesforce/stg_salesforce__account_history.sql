@@ -1,0 +1,25 @@
+-- Grain: one delivered row of a version of an account.
+with source as (
+    select * from {{ source('salesforce', 'account_history') }}
+),
+
+renamed as (
+    select
+        id as account_id,
+        name as account_name,
+        parent_id as parent_account_id,
+        owner_id,
+        {{ safe_cast_number('annual_revenue', 'decimal(18, 2)') }} as annual_revenue,
+        {{ safe_cast_number('number_of_employees', 'bigint') }} as employees,
+        billing_country as country,
+        lower(is_deleted) = 'true' as is_deleted,
+        {{ utc_timestamp('_fivetran_start') }} as valid_from,
+        {{ delivered_segments('account', 'salesforce') }}
+        _load_id as load_id,
+        _loaded_at as loaded_at,
+        _file as source_file,
+        _line as source_line
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,152 @@
+"""Publishing: the marts and quality tables, copied whole into the file that BI tools read.
+
+Readers see the old file or the new one and nothing between: the copy is made beside it, flushed to disk and
+renamed over it. Only a run whose blocking checks all passed comes here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from orchestration.loader import registered_loads
+from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
+
+PUBLISHED_SCHEMAS = ("marts", "quality")
+# Clients of DuckDB 1.5 and later read this; the storage version of 2.0 would shut them out.
+STORAGE_VERSION = "v1.5.0"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published: `rows` by table name (schema.table)."""
+
+    path: Path
+    fingerprint: str
+    rows: dict[str, int]
+
+
+def inputs_fingerprint(settings: Settings) -> str:
+    """Hash everything that the published figures depend on: the loads, the code and the configuration."""
+    digest = hashlib.sha256()
+    for load in registered_loads(settings.lake):
+        digest.update(load.load_id.encode())
+    digest.update(json.dumps(settings.variables, sort_keys=True, default=str).encode())
+    for path in _code_and_configuration(settings):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _code_and_configuration(settings: Settings) -> Iterator[Path]:
+    folders = [DBT_PROJECT_DIR / name for name in ("models", "macros", "data_tests")]
+    folders += [ROOT / "orchestration", ROOT / "expectations"]
+    folders += [settings.config_dir / "sources", settings.config_dir / "seeds" / "reference"]
+    for folder in folders:
+        yield from sorted(p for p in folder.rglob("*") if p.suffix in {".sql", ".yml", ".csv", ".py"})
+    yield from (DBT_PROJECT_DIR / "dbt_project.yml", ROOT / "requirements.txt", settings.thresholds)
+
+
+def published_fingerprint(serving: Path) -> str | None:
+    """The fingerprint the published file was made from; None when there is no readable one."""
+    if not serving.exists():
+        return None
+    try:
+        with duckdb.connect(serving, read_only=True) as connection:
+            row = connection.execute("select inputs_fingerprint from quality.publication").fetchone()
+    except duckdb.Error:
+        return None
+    return row[0] if row else None
+
+
+def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication:
+    """Copy the schemas marts and quality of the warehouse over the published file, whole or not at all.
+
+    Raises:
+        duckdb.Error, OSError: the copy failed; the published file is as it was.
+    """
+    serving = settings.serving
+    serving.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in serving.parent.glob(f"{serving.name}.publishing*"):
+        leftover.unlink()  # of a run that was killed
+    copy = serving.with_name(f"{serving.name}.publishing")
+    rows: dict[str, int] = {}
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        connection.execute(f"attach '{copy}' as published (storage_version '{STORAGE_VERSION}')")
+        for schema in PUBLISHED_SCHEMAS:
+            connection.execute(f"create schema published.{schema}")
+        for schema, table, comment in _relations(connection):
+            name = f"{schema}.{table}"
+            connection.execute(f"create table published.{name} as from warehouse.{name}")
+            _comment(connection, f"table published.{name}", comment)
+            counted = connection.execute(f"select count(*) from published.{name}").fetchone()
+            rows[name] = counted[0] if counted else 0
+        for schema, table, column, comment in _columns(connection):
+            _comment(connection, f'column published.{schema}.{table}."{column}"', comment)
+        connection.execute(
+            """
+            create table published.quality.publication as
+            select
+                $run_id as run_id,
+                $published_at::timestamp as published_at,
+                $fingerprint as inputs_fingerprint
+            """,
+            {
+                "run_id": run_id,
+                "published_at": datetime.now(UTC).replace(tzinfo=None),
+                "fingerprint": fingerprint,
+            },
+        )
+        _comment(connection, "table published.quality.publication", "One row: what this file was made from.")
+        connection.execute("detach published")
+    _flush(copy)
+    os.replace(copy, serving)
+    _flush(serving.parent)
+    return Publication(path=serving, fingerprint=fingerprint, rows=rows)
+
+
+def _relations(connection: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str, str | None]]:
+    return connection.execute(
+        """
+        select schema_name, table_name, comment from duckdb_tables()
+        where database_name = 'warehouse' and schema_name in $schemas
+        union all
+        select schema_name, view_name, comment from duckdb_views()
+        where database_name = 'warehouse' and schema_name in $schemas
+        order by all
+        """,
+        {"schemas": list(PUBLISHED_SCHEMAS)},
+    ).fetchall()
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str, str, str]]:
+    return connection.execute(
+        """
+        select schema_name, table_name, column_name, comment from duckdb_columns()
+        where database_name = 'warehouse' and schema_name in $schemas and comment is not null
+        """,
+        {"schemas": list(PUBLISHED_SCHEMAS)},
+    ).fetchall()
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, target: str, comment: str | None) -> None:
+    if comment:
+        escaped = comment.strip().replace("'", "''")
+        connection.execute(f"comment on {target} is '{escaped}'")
+
+
+def _flush(path: Path) -> None:
+    """Make a file or a folder's entries survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,127 @@
+"""Where things lie: every path and environment variable of the project, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT_DIR = ROOT / "dbt_project"
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message names the file and what to change."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected `name: value` lines, found {type(content).__name__}")
+    return content
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The two folders a run works with; everything else is derived from them.
+
+    `config_dir` has the shape of this repository's root (sources/, seeds/reference/,
+    expectations/thresholds.yml and, to override the variables of dbt_project.yml, vars.yml).
+    """
+
+    config_dir: Path
+    data_dir: Path
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        """Take NPS_CONFIG_DIR (default: the repository) and NPS_DATA_DIR (default: data/ in it)."""
+        return cls(
+            config_dir=Path(os.environ.get("NPS_CONFIG_DIR") or ROOT).resolve(),
+            data_dir=Path(os.environ.get("NPS_DATA_DIR") or ROOT / "data").resolve(),
+        )
+
+    @property
+    def landing(self) -> Path:
+        """Files as the vendors delivered them; never changed."""
+        return self.data_dir / "landing"
+
+    @property
+    def lake(self) -> Path:
+        """The append-only log of loads and check results: the only state that cannot be rebuilt."""
+        return self.data_dir / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file dbt builds; a cache of the lake."""
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        """The published file."""
+        return self.data_dir / "serving" / "nps.duckdb"
+
+    @property
+    def data_docs(self) -> Path:
+        """The quality report as HTML."""
+        return self.data_dir / "docs" / "quality"
+
+    @property
+    def dbt_target(self) -> Path:
+        """Where dbt writes its manifest, results and logs."""
+        return self.data_dir / "dbt"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps the history of runs."""
+        return self.data_dir / "dagster"
+
+    @property
+    def thresholds(self) -> Path:
+        """The one file a data steward edits."""
+        return self.config_dir / "expectations" / "thresholds.yml"
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """The dbt variables: those of dbt_project.yml, overridden by vars.yml of the configuration."""
+        variables: dict[str, Any] = read_yaml(DBT_PROJECT_DIR / "dbt_project.yml")["vars"]
+        override = self.config_dir / "vars.yml"
+        if override.exists():
+            overrides = read_yaml(override)
+            if unknown := sorted(overrides.keys() - variables.keys()):
+                raise ConfigError(
+                    f"{override}: unknown variable(s) {', '.join(unknown)}; "
+                    f"dbt_project/dbt_project.yml lists them all"
+                )
+            variables = variables | overrides
+        return variables
+
+    def environment(self) -> dict[str, str]:
+        """The environment that dbt and Dagster processes need to find this run's files."""
+        return {
+            "NPS_CONFIG_DIR": str(self.config_dir),
+            "NPS_DATA_DIR": str(self.data_dir),
+            "NPS_LAKE": str(self.lake),
+            "NPS_WAREHOUSE": str(self.warehouse),
+            "NPS_REFERENCE_DIR": str(self.config_dir / "seeds" / "reference"),
+            "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
+            "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
+            "DBT_TARGET_PATH": str(self.dbt_target),
+            "DBT_LOG_PATH": str(self.dbt_target / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DAGSTER_HOME": str(self.dagster_home),
+            "GX_ANALYTICS_ENABLED": "false",
+        }

@@ -1,0 +1,242 @@
+"""What a source delivers: sources/*.yml read, checked and turned into tables for the loader.
+
+A vendor source lists the tables its staging models read. A source of `kind: file` maps the columns of
+any export to the canonical ones; the mapping itself becomes SQL in dbt (models/staging/files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from orchestration.settings import ConfigError, Settings, read_yaml
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Strict(BaseModel):
+    """A mapping in which an unknown key is an error, so that a typing mistake is not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_zone(zone: str) -> str:
+    try:
+        ZoneInfo(zone)
+    except Exception:
+        raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin or UTC") from None
+    return zone
+
+
+class TimeColumn(_Strict):
+    """A column that holds a time: strptime format, or iso8601, epoch_seconds, epoch_milliseconds."""
+
+    column: str
+    format: str = "iso8601"
+    time_zone: Annotated[str, BeforeValidator(_check_zone)] = "UTC"
+
+
+class Flag(_Strict):
+    """A yes/no read from a column: yes where its text is one of `values`."""
+
+    column: str
+    values: list[str] = Field(min_length=1)
+
+
+class Survey(_Strict):
+    """Which survey a row belongs to: one for the whole file, or a column."""
+
+    value: str | None = None
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Survey:
+        if (self.value is None) == (self.column is None):
+            raise ValueError("write either `value:` (one survey for the file) or `column:`")
+        return self
+
+
+class _FileTable(_Strict):
+    files: str
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    # `row`: the export has no key, so the row itself is one (identical rows are counted apart).
+    key: Literal["row"] | str | list[str]
+    survey: Survey
+    respondent: str | None = None
+    email: str | None = None
+    account: str | None = None
+    channel: str | None = None
+    segments: dict[Name, str] = {}
+
+    def columns(self) -> list[str]:
+        """The delivered columns this mapping reads, each once, in the order of the mapping."""
+        mapped = {name: value for name, value in self if name not in ("files", "delimiter")}
+        if self.key == "row":
+            del mapped["key"]
+        return list(dict.fromkeys(column for value in mapped.values() for column in _mapped_columns(value)))
+
+
+def _mapped_columns(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, TimeColumn | Flag):
+        yield value.column
+    elif isinstance(value, Survey):
+        if value.column:
+            yield value.column
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+class AnswerFile(_FileTable):
+    """How to read one export of answers."""
+
+    score: str
+    submitted_at: TimeColumn
+    updated_at: TimeColumn | None = None
+    comment: str | None = None
+    language: str | None = None
+    invitation: str | None = None
+    partial: Flag | None = None
+    test: Flag | None = None
+    withdrawn: Flag | None = None
+
+
+class InvitationFile(_FileTable):
+    """How to read one export of invitations; with `invited`, a row stands for a group of that size."""
+
+    sent_at: TimeColumn
+    invited: str | None = None
+
+
+class FileSource(_Strict):
+    """A source of `kind: file`."""
+
+    source: Name
+    kind: Literal["file"]
+    description: str = ""
+    answers: AnswerFile
+    invitations: InvitationFile | None = None
+
+
+class VendorTable(_Strict):
+    """One table of a vendor's export."""
+
+    files: str
+    columns: list[str] = Field(min_length=1)
+    optional_columns: list[str] = []
+    # Masked wherever a raw row is shown to a steward; the lake keeps them.
+    personal_columns: list[str] = []
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    is_required: bool = True
+
+
+class VendorSource(_Strict):
+    """A source with its own staging folder in dbt."""
+
+    source: Name
+    kind: Literal["vendor"]
+    description: str = ""
+    tables: dict[Name, VendorTable]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table that the loader writes to lake/raw/<lake_source>/<name>/."""
+
+    source_system: str  # what the answers are stamped with
+    lake_source: str  # the folder, and the dbt source: `files` for every source of kind file
+    name: str
+    files: str  # glob under landing/
+    columns: tuple[str, ...]  # a file without one of them is refused
+    optional_columns: tuple[str, ...] = ()  # read where delivered, else empty
+    personal_columns: tuple[str, ...] = ()
+    delimiter: str = ","
+    is_required: bool = True
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The dbt source table, and Dagster asset, that this feeds."""
+        return self.lake_source, self.name
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All sources that are switched on."""
+
+    tables: tuple[Table, ...]
+    dbt_variables: dict[str, Any]
+
+    @property
+    def lake_tables(self) -> dict[tuple[str, str], list[Table]]:
+        """The tables by the lake folder they feed: several file sources share files/answers."""
+        grouped: dict[tuple[str, str], list[Table]] = {}
+        for table in self.tables:
+            grouped.setdefault(table.key, []).append(table)
+        return grouped
+
+
+def load_sources(settings: Settings) -> Sources:
+    """Read sources/<name>.yml for every name in the variable `sources`.
+
+    Raises:
+        ConfigError: a file is missing or wrong; the message names the file, the key and the fault.
+    """
+    tables: list[Table] = []
+    vendors: list[str] = []
+    mappings: dict[str, Any] = {}
+    for name in settings.variables["sources"]:
+        path = settings.config_dir / "sources" / f"{name}.yml"
+        content = read_yaml(path)
+        if content.get("source") != name:
+            raise ConfigError(f"{path}: `source:` must be {name}, like the file")
+        try:
+            if content.get("kind") == "file":
+                source = FileSource.model_validate(content)
+                tables += _file_tables(source)
+                mappings[name] = source.model_dump(exclude={"source", "kind", "description"})
+            else:
+                vendor = VendorSource.model_validate(content)
+                vendors.append(name)
+                tables += [
+                    Table(
+                        source_system=name,
+                        lake_source=name,
+                        name=table_name,
+                        files=table.files,
+                        columns=tuple(table.columns),
+                        optional_columns=tuple(table.optional_columns),
+                        personal_columns=tuple(table.personal_columns),
+                        delimiter=table.delimiter,
+                        is_required=table.is_required,
+                    )
+                    for table_name, table in vendor.tables.items()
+                ]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise ConfigError(f"{path}: {faults}") from None
+    variables = settings.variables | {"sources": [*vendors, *mappings], "file_sources": mappings}
+    return Sources(tables=tuple(tables), dbt_variables=variables)
+
+
+def _file_tables(source: FileSource) -> Iterator[Table]:
+    for name, mapping in (("answers", source.answers), ("invitations", source.invitations)):
+        if mapping is not None:
+            yield Table(
+                source_system=source.source,
+                lake_source="files",
+                name=name,
+                files=mapping.files,
+                columns=tuple(mapping.columns()),
+                personal_columns=tuple(c for c in (mapping.email, mapping.respondent) if c),
+                delimiter=mapping.delimiter,
+            )
