@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 
 from orchestration.loader import registered_loads
@@ -150,3 +151,27 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
+    """The published file as an asset; it waits for the blocking checks of everything it is made from."""
+
+    @dg.asset(
+        key=dg.AssetKey(["serving", "nps_duckdb"]),
+        deps=sorted(published_from),
+        group_name="serving",
+        owners=["team:analytics-engineering"],
+        kinds={"duckdb"},
+        description="The file that BI tools query: schemas marts and quality, replaced whole or not at all.",
+    )
+    def nps_duckdb(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        publication = publish(settings, run_id=context.run_id, fingerprint=inputs_fingerprint(settings))
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(publication.path)),
+                "bytes": publication.path.stat().st_size,
+                "rows": publication.rows,
+            }
+        )
+
+    return nps_duckdb

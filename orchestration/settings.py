@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +77,11 @@ class Settings:
         return self.data_dir / "serving" / "nps.duckdb"
 
     @property
+    def check_results(self) -> Path:
+        """One Parquet file per run and suite: the history of quality_check_results."""
+        return self.lake / "quality" / "check_results"
+
+    @property
     def data_docs(self) -> Path:
         """The quality report as HTML."""
         return self.data_dir / "docs" / "quality"
@@ -91,8 +98,9 @@ class Settings:
 
     @property
     def thresholds(self) -> Path:
-        """The one file a data steward edits."""
-        return self.config_dir / "expectations" / "thresholds.yml"
+        """The one file a data steward edits; the repository's own where the configuration has none."""
+        own = self.config_dir / "expectations" / "thresholds.yml"
+        return own if own.exists() else ROOT / "expectations" / "thresholds.yml"
 
     @cached_property
     def variables(self) -> dict[str, Any]:
@@ -109,6 +117,22 @@ class Settings:
             variables = variables | overrides
         return variables
 
+    def dbt_seed_path(self) -> str:
+        """The reference CSVs as dbt may be told of them: relative to the dbt project.
+
+        dbt writes each compiled seed to <target>/run/nps/<path of the seed>: an absolute path would make it
+        overwrite the CSV itself. A configuration outside the repository is therefore copied into the project.
+        """
+        reference = self.config_dir / "seeds" / "reference"
+        if not reference.is_dir():
+            raise ConfigError(f"{reference}: no such folder; copy seeds/reference and edit it")
+        if not reference.is_relative_to(ROOT):
+            name = hashlib.sha256(str(self.config_dir).encode()).hexdigest()[:12]
+            copy = DBT_PROJECT_DIR / ".reference" / name
+            shutil.copytree(reference, copy, dirs_exist_ok=True)
+            reference = copy
+        return os.path.relpath(reference, DBT_PROJECT_DIR)
+
     def environment(self) -> dict[str, str]:
         """The environment that dbt and Dagster processes need to find this run's files."""
         return {
@@ -116,7 +140,7 @@ class Settings:
             "NPS_DATA_DIR": str(self.data_dir),
             "NPS_LAKE": str(self.lake),
             "NPS_WAREHOUSE": str(self.warehouse),
-            "NPS_REFERENCE_DIR": str(self.config_dir / "seeds" / "reference"),
+            "NPS_REFERENCE_DIR": self.dbt_seed_path(),
             "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
             "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
             "DBT_TARGET_PATH": str(self.dbt_target),

@@ -107,12 +107,20 @@ class AnswerFile(_FileTable):
     test: Flag | None = None
     withdrawn: Flag | None = None
 
+    def guard(self) -> Guard:
+        """Every row of an export of answers is one."""
+        return Guard(score=self.score, time=self.submitted_at.column)
+
 
 class InvitationFile(_FileTable):
     """How to read one export of invitations; with `invited`, a row stands for a group of that size."""
 
     sent_at: TimeColumn
     invited: str | None = None
+
+    def guard(self) -> Guard:
+        """Invitations have a time and no score."""
+        return Guard(time=self.sent_at.column)
 
 
 class FileSource(_Strict):
@@ -125,6 +133,14 @@ class FileSource(_Strict):
     invitations: InvitationFile | None = None
 
 
+class Guard(_Strict):
+    """What the guard of new files looks at: the columns of score and time, and the rows they apply to."""
+
+    score: str | None = None
+    time: str | None = None
+    where: str = "true"
+
+
 class VendorTable(_Strict):
     """One table of a vendor's export."""
 
@@ -135,6 +151,9 @@ class VendorTable(_Strict):
     personal_columns: list[str] = []
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     is_required: bool = True
+    guard: Guard = Guard()
+    # Segments of the account or the contact are columns of this table, and must be delivered.
+    segments_of: Literal["account", "contact"] | None = None
 
 
 class VendorSource(_Strict):
@@ -159,6 +178,7 @@ class Table:
     personal_columns: tuple[str, ...] = ()
     delimiter: str = ","
     is_required: bool = True
+    guard: Guard = Guard()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -204,20 +224,7 @@ def load_sources(settings: Settings) -> Sources:
             else:
                 vendor = VendorSource.model_validate(content)
                 vendors.append(name)
-                tables += [
-                    Table(
-                        source_system=name,
-                        lake_source=name,
-                        name=table_name,
-                        files=table.files,
-                        columns=tuple(table.columns),
-                        optional_columns=tuple(table.optional_columns),
-                        personal_columns=tuple(table.personal_columns),
-                        delimiter=table.delimiter,
-                        is_required=table.is_required,
-                    )
-                    for table_name, table in vendor.tables.items()
-                ]
+                tables += _vendor_tables(vendor, settings.variables["segments"])
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
@@ -226,6 +233,29 @@ def load_sources(settings: Settings) -> Sources:
             raise ConfigError(f"{path}: {faults}") from None
     variables = settings.variables | {"sources": [*vendors, *mappings], "file_sources": mappings}
     return Sources(tables=tuple(tables), dbt_variables=variables)
+
+
+def _vendor_tables(source: VendorSource, segments: list[dict[str, Any]]) -> Iterator[Table]:
+    for name, table in source.tables.items():
+        columns = dict.fromkeys(table.columns)
+        for segment in segments:
+            column = segment["column"]
+            if isinstance(column, dict):  # one name per CRM
+                column = column.get(source.source)
+            if column and segment["from"] == table.segments_of:
+                columns[column] = None
+        yield Table(
+            source_system=source.source,
+            lake_source=source.source,
+            name=name,
+            files=table.files,
+            columns=tuple(columns),
+            optional_columns=tuple(c for c in table.optional_columns if c not in columns),
+            personal_columns=tuple(table.personal_columns),
+            delimiter=table.delimiter,
+            is_required=table.is_required,
+            guard=table.guard,
+        )
 
 
 def _file_tables(source: FileSource) -> Iterator[Table]:
@@ -239,4 +269,5 @@ def _file_tables(source: FileSource) -> Iterator[Table]:
                 columns=tuple(mapping.columns()),
                 personal_columns=tuple(c for c in (mapping.email, mapping.respondent) if c),
                 delimiter=mapping.delimiter,
+                guard=mapping.guard(),
             )

@@ -52,6 +52,24 @@
 {%- endmacro %}
 
 
+{#-
+    The columns every NPS mart has, from the counts of `cell`: the counts, the score with its interval (empty where
+    the evidence is insufficient, so that nobody reads a score into three answers), response rate and evidence.
+-#}
+{% macro nps_measures(cell, z) -%}
+    {%- for count in ['invited', 'delivered', 'answered', 'responses', 'promoters', 'passives', 'detractors'] %}
+        cast({{ cell }}.{{ count }} as bigint) as {{ count }},
+    {%- endfor %}
+    {%- set promoters, detractors, responses = cell ~ '.promoters', cell ~ '.detractors', cell ~ '.responses' %}
+    {%- set enough = cell ~ '.responses >= ' ~ var('evidence_minimum').interval %}
+        case when {{ enough }} then {{ points(nps(promoters, detractors, responses)) }} end as nps,
+        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, -1)) }} end as ci_low,
+        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, 1)) }} end as ci_high,
+        {{ rate(cell ~ '.answered', cell ~ '.delivered') }} as response_rate,
+        {{ evidence(cell ~ '.responses') }} as evidence
+{%- endmacro %}
+
+
 {#- The quantile z of a two-sided interval of the variable `confidence_level`: 1.959964 for 0.95. -#}
 {% macro confidence_z() -%}
     {{ normal_quantile('(1e0 + ' ~ var('confidence_level') ~ ') / 2e0') }}

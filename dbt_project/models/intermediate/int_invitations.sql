@@ -58,7 +58,9 @@ final as (
         coalesce(
             respondents.account_id, account_aliases.account_id, invitations.source_account_id
         ) as account_id,
-        coalesce(respondents.is_staff, false) as is_staff,
+        -- Staff were never customers to be asked, and nobody was asked before the survey began.
+        coalesce(respondents.is_staff, false)
+        or coalesce({{ business_date('invitations.sent_at') }} < surveys.starts_on, false) as is_ineligible,
         invitations.sent_at,
         invitations.delivered_at,
         invitations.opened_at,

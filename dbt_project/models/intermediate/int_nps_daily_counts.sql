@@ -38,7 +38,6 @@ invitations as (
         0 as passives,
         0 as detractors
     from {{ ref('fct_survey_invitations') }}
-    -- Staff and test recipients were never customers to be asked.
     where outcome <> 'ineligible'
     group by survey_type, sent_date{{ ', ' ~ segment.name if segment.name != 'all' }}
     {{ 'union all' if not loop.last }}

@@ -56,7 +56,7 @@ final as (
         answered.submitted_at as responded_at,
         answered.response_id,
         case
-            when asked.is_staff then 'ineligible'
+            when asked.is_ineligible then 'ineligible'
             when answered.decision = 'counted' then 'answered'
             when answered.decision = 'partial' then 'partial'
             when asked.delivered_at is null then 'bounced'

@@ -51,13 +51,16 @@ by_period as (
 ),
 
 -- Every cell that ever had an answer or an invitation keeps its row in every period of its survey type,
--- so that a quiet month is a row without a score and not a gap.
+-- so that a quiet month is a row without a score and not a gap. Where nobody knows a segment of those who did not
+-- answer, the counts of invitations are empty, and not 0.
 cells as (
-    select distinct
+    select
         survey_type,
         segment,
-        segment_value
+        segment_value,
+        count(invited) > 0 as has_invitations
     from counts
+    group by survey_type, segment, segment_value
 ),
 
 spans as (
@@ -90,16 +93,9 @@ filled as (
         periods.period_end,
         cells.segment,
         cells.segment_value,
-        case
-            when cells.segment in (
-                'all'
-                {%- for segment in var('segments') if is_known_when_asked(segment) %}, '{{ segment.name }}'{% endfor -%}
-            ) then true
-            else false
-        end as has_invitations,
-        by_period.invited,
-        by_period.delivered,
-        by_period.answered,
+        {%- for count in ['invited', 'delivered', 'answered'] %}
+        case when cells.has_invitations then coalesce(by_period.{{ count }}, 0) end as {{ count }},
+        {%- endfor %}
         coalesce(by_period.responses, 0) as responses,
         coalesce(by_period.promoters, 0) as promoters,
         coalesce(by_period.passives, 0) as passives,
@@ -124,25 +120,7 @@ final as (
         filled.segment,
         filled.segment_value,
         filled.period_end < horizon.as_of_date as is_complete_period,
-        cast(case when filled.has_invitations then coalesce(filled.invited, 0) end as bigint) as invited,
-        cast(case when filled.has_invitations then coalesce(filled.delivered, 0) end as bigint) as delivered,
-        cast(case when filled.has_invitations then coalesce(filled.answered, 0) end as bigint) as answered,
-        cast(filled.responses as bigint) as responses,
-        cast(filled.promoters as bigint) as promoters,
-        cast(filled.passives as bigint) as passives,
-        cast(filled.detractors as bigint) as detractors,
-        {% set enough = "filled.responses >= " ~ var('evidence_minimum').interval -%}
-        case when {{ enough }} then {{ points(nps('filled.promoters', 'filled.detractors', 'filled.responses')) }} end as nps,
-        case
-            when {{ enough }}
-                then {{ points(nps_bound('filled.promoters', 'filled.detractors', 'filled.responses', 'confidence.z', -1)) }}
-        end as ci_low,
-        case
-            when {{ enough }}
-                then {{ points(nps_bound('filled.promoters', 'filled.detractors', 'filled.responses', 'confidence.z', 1)) }}
-        end as ci_high,
-        {{ rate('filled.answered', 'filled.delivered') }} as response_rate,
-        {{ evidence('filled.responses') }} as evidence
+        {{ nps_measures('filled', 'confidence.z') }}
     from filled
     cross join horizon
     cross join confidence

@@ -11,6 +11,7 @@ final as (
         checked_at,
         suite,
         table_name,
+        item,
         column_name,
         expectation,
         severity,

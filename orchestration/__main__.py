@@ -1,0 +1,151 @@
+"""The command line behind the Makefile: python -m orchestration <command>."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestration.settings import ROOT, ConfigError, Settings
+from orchestration.sources import load_sources
+
+FAILURE = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code is not 0 when anything was refused or failed."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="load the sample company and run the pipeline")
+    commands.add_parser("run", help="run the pipeline over the files in landing/")
+    commands.add_parser("summary", help="show the published result")
+    commands.add_parser("dev", help="open Dagster")
+    example = commands.add_parser("example", help="run one of the folders in examples/")
+    example.add_argument("name")
+    example.add_argument("folder", help="folder with the delivered files")
+    for name in ("dbt", "sqlfluff"):
+        tool = commands.add_parser(name, help=f"run {name} with this project's settings", add_help=False)
+        tool.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+
+    console = Console()
+    settings = Settings.from_env()
+    try:
+        match options.command:
+            case "demo":
+                deliver(ROOT / "seeds" / "raw", settings.landing)
+                return run(settings, console)
+            case "run":
+                return run(settings, console)
+            case "summary":
+                print_summary(settings, console)
+                return 0
+            case "dev":
+                return dev(settings)
+            case "example":
+                return run_example(options.name, Path(options.folder), console)
+            case "dbt":
+                return dbt(settings, options.arguments)
+            case "sqlfluff":
+                return sqlfluff(settings)
+    except ConfigError as error:
+        console.print(f"[bold red]Configuration:[/] {error}", soft_wrap=True)
+    return FAILURE
+
+
+def deliver(folder: Path, landing: Path) -> None:
+    """Copy delivered files into landing/, keeping their times, so that a second delivery is no news."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "truth.json"):
+        target = landing / file.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+
+
+def run(settings: Settings, console: Console) -> int:
+    """Run the whole pipeline as one Dagster run in this process and print what came of it."""
+    started = time.monotonic()
+    os.environ.update(settings.environment())
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    settings.landing.mkdir(parents=True, exist_ok=True)
+    load_sources(settings)  # a fault in the configuration shows before anything else happens
+    console.print("[dim]Starting Dagster ...[/]")
+
+    from orchestration.pipeline import run_pipeline  # noqa: PLC0415  (Dagster takes seconds to import)
+
+    outcome = run_pipeline(settings, console)
+    if not outcome.is_success:
+        console.print()
+        for problem in outcome.problems:
+            console.print(f"[bold red]✗[/] {problem}", soft_wrap=True)
+        kept = "The published file is as it was." if settings.serving.exists() else "Nothing was published."
+        console.print(f"\n[bold]{kept}[/] Repair what is named above and run again.", soft_wrap=True)
+        return FAILURE
+    print_summary(settings, console)
+    state = "published" if outcome.is_published else "nothing new, the published file stays as it is"
+    console.print(f"[dim]{time.monotonic() - started:.0f} s, {state}[/]")
+    return 0
+
+
+def print_summary(settings: Settings, console: Console) -> None:
+    """Print the published result."""
+    from orchestration import summary  # noqa: PLC0415
+
+    summary.print_summary(settings, console)
+
+
+def dev(settings: Settings) -> int:
+    """Open Dagster on the loopback address, in this process's place."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    (settings.dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    os.chdir(ROOT)
+    os.environ.update(settings.environment())
+    dagster = Path(sys.executable).with_name("dagster")
+    port = os.environ.get("NPS_DAGSTER_PORT", "3000")
+    os.execv(
+        dagster,
+        ["dagster", "dev", "--module-name", "orchestration.definitions", "--host", "127.0.0.1", "--port", port],
+    )
+
+
+def run_example(name: str, folder: Path, console: Console) -> int:
+    """Run examples/<name> over the files of `folder`, with its own configuration and data folder."""
+    configuration = ROOT / "examples" / name
+    if not configuration.is_dir():
+        raise ConfigError(f"examples/{name}: no such example")
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; give the one with the delivered files as DIR=<folder>")
+    base = Settings.from_env()
+    settings = Settings(config_dir=configuration, data_dir=base.data_dir / "examples" / name)
+    deliver(folder, settings.landing)
+    return run(settings, console)
+
+
+def dbt(settings: Settings, arguments: Sequence[str]) -> int:
+    """Run dbt as the pipeline does: same variables, same target folder."""
+    from orchestration.transform import dbt_vars  # noqa: PLC0415
+
+    executable = Path(sys.executable).with_name("dbt")
+    takes_vars = [*arguments[:1], *dbt_vars(load_sources(settings)), *arguments[1:]] if arguments else ["--help"]
+    environment = os.environ | settings.environment()
+    return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
+
+
+def sqlfluff(settings: Settings) -> int:
+    """Lint the SQL of the dbt project as dbt compiles it."""
+    executable = Path(sys.executable).with_name("sqlfluff")
+    settings.dbt_target.mkdir(parents=True, exist_ok=True)
+    command = [executable, "lint", "--disable-progress-bar", "dbt_project/models", "dbt_project/data_tests"]
+    return subprocess.run(command, env=os.environ | settings.environment(), cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    logging.captureWarnings(True)
+    sys.exit(main(sys.argv[1:]))

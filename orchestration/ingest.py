@@ -1,0 +1,173 @@
+"""Loading: the files in landing/ become loads in the lake, once each, after the guard has judged them.
+
+One asset per raw table, one step for all of them, so that the guard passes over the new files once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from expectations.thresholds import read_thresholds
+from orchestration import loader
+from orchestration.loader import Load, RefusedFile
+from orchestration.settings import Settings
+from orchestration.sources import Sources, Table
+
+READABLE = "new_files_are_readable"
+VALID = "new_rows_are_valid"
+
+
+@dataclass
+class TableReport:
+    """What a run did to one raw table."""
+
+    loads: list[Load] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # messages that name file and remedy
+    invalid: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def metadata(self) -> dict[str, Any]:
+        """Figures for the Dagster page."""
+        return {
+            "new_files": len(self.loads),
+            "dagster/partition_row_count": sum(load.rows for load in self.loads),
+            "malformed_rows": sum(load.malformed_rows for load in self.loads),
+            "files": [load.file for load in self.loads],
+            "unexpected_columns": sorted({c for load in self.loads for c in load.extra_columns}),
+        }
+
+
+def load_new_files(
+    settings: Settings, tables: Sequence[Table], *, run_id: str
+) -> dict[tuple[str, str], TableReport]:
+    """Load every file of `tables` that is not in the lake yet; refuse, whole, those that are broken.
+
+    A refused file leaves no trace in the lake: it is judged again by the next run, so that repairing it,
+    removing it or changing a threshold is all a steward needs to do.
+    """
+    reports: dict[tuple[str, str], TableReport] = defaultdict(TableReport)
+    with loader.lake_lock(settings.lake):
+        loader.prepare_lake(tables, settings.lake)
+        staged = []
+        for table in tables:
+            report = reports[table.key]
+            try:
+                files = loader.matching_files(table, settings.landing, settings.lake)
+            except RefusedFile as refusal:
+                report.unreadable.append(str(refusal))
+                continue
+            for file in files:
+                try:
+                    new = loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC))
+                except RefusedFile as refusal:
+                    report.unreadable.append(str(refusal))
+                else:
+                    if new is not None:
+                        staged.append((table, new))
+        refused = _judge(settings, staged, reports, run_id=run_id)
+        for table, new in staged:
+            if new.load.file in refused[table.key]:
+                loader.discard(new)
+            else:
+                reports[table.key].loads.append(loader.commit(new))
+    return reports
+
+
+def _judge(
+    settings: Settings,
+    staged: Sequence[tuple[Table, loader.StagedLoad]],
+    reports: dict[tuple[str, str], TableReport],
+    *,
+    run_id: str,
+) -> dict[tuple[str, str], set[str]]:
+    """Run the guard over the staged files; the files that must not be loaded, by table."""
+    refused: dict[tuple[str, str], set[str]] = defaultdict(set)
+    if not staged:
+        return refused
+    # Great Expectations takes two seconds to import; a run without new files does without.
+    from expectations import validation  # noqa: PLC0415
+
+    outcome = validation.validate_loads(
+        [
+            validation.StagedLoad(
+                source_system=table.lake_source,
+                table_name=table.name,
+                file=new.load.file,
+                path=new.data,
+                columns=table.columns,
+                rows_malformed=new.load.malformed_rows,
+                profile=validation.LoadProfile(table.guard.score, table.guard.time, table.guard.where),
+            )
+            for table, new in staged
+        ],
+        read_thresholds(settings.thresholds),
+        run_id,
+    )
+    validation.write_results(outcome.checks, settings.check_results)
+    validation.build_data_docs(outcome, settings.data_docs)
+    keys = {f"{lake_source}.{name}": (lake_source, name) for lake_source, name in reports}
+    for check in outcome.checks:
+        if check.is_success or check.item is None:
+            continue
+        key = keys[check.table_name]
+        message = (
+            f"{check.item}: {check.expectation}: found {check.observed_value}, but {check.threshold}. {check.action}"
+        )
+        if check.is_blocking:
+            refused[key].add(check.item)
+            reports[key].invalid.append(message)
+        else:
+            reports[key].warnings.append(message)
+    return refused
+
+
+def raw_table_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinition:
+    """The raw tables of the lake as Dagster assets, each with two blocking checks."""
+    keys = {dg.AssetKey(list(key)): tables for key, tables in sources.lake_tables.items()}
+
+    @dg.multi_asset(
+        name="load",
+        description="Reads each new file of landing/ once, as text, and adds it to the lake if it is sound.",
+        specs=[
+            dg.AssetSpec(
+                key,
+                group_name="raw",
+                owners=["team:data-engineering"],
+                kinds={"parquet"},
+                description=f"Raw rows as delivered by files matching {' or '.join(t.files for t in tables)}.",
+                skippable=True,
+            )
+            for key, tables in keys.items()
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
+            for key in keys
+            for name, description in (
+                (READABLE, "Every new file could be read whole; a broken one is refused and not loaded."),
+                (VALID, "Schema, score validity and times of every new file are within expectations/thresholds.yml."),
+            )
+        ],
+        can_subset=True,
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        selected = [table for key in context.selected_asset_keys for table in keys[key]]
+        reports = load_new_files(settings, selected, run_id=context.run_id)
+        for key in sorted(context.selected_asset_keys):
+            report = reports[(key.path[0], key.path[1])]
+            yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
+            for name, faults in ((READABLE, report.unreadable), (VALID, report.invalid)):
+                yield dg.AssetCheckResult(
+                    asset_key=key,
+                    check_name=name,
+                    passed=not faults,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    metadata={"refused": faults, "warnings": report.warnings},
+                )
+
+    return load
