@@ -1,0 +1,354 @@
+"""What is expected of the data, as Great Expectations suites; how they are run is validation's business.
+
+A `build_*` function turns thresholds into one suite and the query it judges. Every expectation carries in
+its meta: severity, owner, threshold and action, so that a result explains itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import great_expectations.expectations as gxe
+from great_expectations import ExpectationSuite
+from great_expectations.expectations.row_conditions import Column
+
+from expectations.thresholds import ActionRule, Severity, Thresholds
+
+COUNTS = ("invited", "delivered", "answered", "responses", "promoters", "passives", "detractors")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A suite and the query whose rows it judges.
+
+    With `is_per_row` each row is one judged thing (a file, a survey type), named by its columns table_name
+    and item, and gets its own result with its own observed value.
+    """
+
+    table_name: str
+    query: str
+    suite: ExpectationSuite
+    is_per_row: bool = False
+
+
+def build_load_check(thresholds: Thresholds) -> Check:
+    """Each new file, by its row in the table load_profile that validation writes."""
+    loads = thresholds.loads
+
+    def terms(rule: ActionRule, threshold: str) -> dict[str, Any]:
+        return _terms(rule.severity, rule.owner or thresholds.owner, threshold, rule.action)
+
+    valid_scores, times, malformed = loads.valid_score_share, loads.time_share, loads.malformed_share
+    return Check(
+        table_name="load_profile",
+        query="select * from load_profile",
+        suite=ExpectationSuite(
+            name="new files",
+            expectations=[
+                gxe.ExpectColumnValuesToBeNull(
+                    column="missing_columns",
+                    **terms(loads.columns, "every declared column is delivered"),
+                ),
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="valid_score_share",
+                    min_value=valid_scores.min,
+                    **terms(
+                        valid_scores,
+                        f"at least {valid_scores.min:.1%} of the scores are a whole number from 0 to 10",
+                    ),
+                ),
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="time_share",
+                    min_value=times.min,
+                    **terms(times, f"at least {times.min:.1%} of the rows carry a time"),
+                ),
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="malformed_share",
+                    max_value=malformed.max,
+                    **terms(malformed, f"at most {malformed.max:.1%} of the lines are malformed"),
+                ),
+            ],
+        ),
+        is_per_row=True,
+    )
+
+
+def build_mart_checks(thresholds: Thresholds) -> list[Check]:
+    """Every check of the finished warehouse."""
+    return [
+        build_response_check(thresholds),
+        build_segment_check(thresholds),
+        build_response_rate_check(thresholds),
+        build_reconciliation_check(thresholds),
+    ]
+
+
+def build_response_check(thresholds: Thresholds) -> Check:
+    """Score validity: every counted answer has a score that counts, and a category."""
+    rule = thresholds.marts.responses
+    return Check(
+        table_name="marts.fct_nps_responses",
+        query="select score, category from marts.fct_nps_responses",
+        suite=ExpectationSuite(
+            name="answers",
+            expectations=[
+                gxe.ExpectTableRowCountToBeBetween(
+                    min_value=rule.min,
+                    **_terms(
+                        rule.severity,
+                        rule.owner or thresholds.owner,
+                        f"at least {rule.min} counted answers",
+                        rule.action,
+                    ),
+                ),
+                gxe.ExpectColumnValuesToNotBeNull(
+                    column="score",
+                    **_identity(
+                        thresholds,
+                        "every counted answer has a score",
+                        "Correct response_eligibility: a missing score is its decision missing_score.",
+                    ),
+                ),
+                # A set, not a range: 8.5 lies between 0 and 10.
+                gxe.ExpectColumnValuesToBeInSet(
+                    column="score",
+                    value_set=list(range(11)),
+                    **_identity(
+                        thresholds,
+                        "every score is a whole number from 0 to 10",
+                        "Correct response_eligibility: such a score is not_integer or out_of_range.",
+                    ),
+                ),
+                gxe.ExpectColumnValuesToNotBeNull(
+                    column="category",
+                    **_identity(
+                        thresholds,
+                        "every counted answer has a category",
+                        "Correct the category macro in dbt.",
+                    ),
+                ),
+                gxe.ExpectColumnValuesToBeInSet(
+                    column="category",
+                    value_set=["promoter", "passive", "detractor"],
+                    **_identity(
+                        thresholds,
+                        "every category is promoter, passive or detractor",
+                        "Correct the category macro in dbt.",
+                    ),
+                ),
+            ],
+        ),
+    )
+
+
+def build_segment_check(thresholds: Thresholds) -> Check:
+    """The period mart: scores on the scale, counts that add up over categories and over segments."""
+    rule = thresholds.marts.nps
+    return Check(
+        table_name="marts.nps_by_segment_period",
+        query="select * from marts.nps_by_segment_period",
+        suite=ExpectationSuite(
+            name="figures",
+            expectations=[
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="nps",
+                    min_value=rule.min,
+                    max_value=rule.max,
+                    **_terms(
+                        rule.severity,
+                        rule.owner or thresholds.owner,
+                        f"nps lies between {rule.min:g} and {rule.max:g}",
+                        rule.action,
+                    ),
+                ),
+                gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                    column_A="ci_high",
+                    column_B="ci_low",
+                    or_equal=True,
+                    ignore_row_if="either_value_is_missing",
+                    **_identity(
+                        thresholds, "ci_low is not above ci_high", "Correct the interval macro in dbt."
+                    ),
+                ),
+                gxe.UnexpectedRowsExpectation(
+                    unexpected_rows_query=_CATEGORIES_DO_NOT_ADD_UP,
+                    **_identity(
+                        thresholds,
+                        "promoters + passives + detractors = responses on every row",
+                        "Compare the daily counts with fct_nps_responses; rebuild the marts in full.",
+                    ),
+                ),
+                gxe.UnexpectedRowsExpectation(
+                    unexpected_rows_query=_SEGMENTS_DO_NOT_ADD_UP,
+                    **_identity(
+                        thresholds,
+                        "the values of each segment add up to the total of the period",
+                        "Look for answers without a value in the segment named; they belong under unknown.",
+                    ),
+                ),
+            ],
+        ),
+    )
+
+
+def build_response_rate_check(thresholds: Thresholds) -> Check:
+    """The response rate of each survey type with a band, over the last complete months."""
+    rule = thresholds.marts.response_rate
+    return Check(
+        table_name="marts.nps_by_segment_period",
+        query=_RESPONSE_RATES.format(
+            months=rule.months,
+            min_responses=rule.min_responses,
+            survey_types=", ".join(f"('{survey_type}')" for survey_type in rule.bands) or "(null)",
+        ),
+        suite=ExpectationSuite(
+            name="response rate",
+            expectations=[
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="response_rate",
+                    min_value=band.min,
+                    max_value=band.max,
+                    row_condition=Column("item") == survey_type,
+                    **_terms(
+                        band.severity,
+                        band.owner or rule.owner or thresholds.owner,
+                        f"{survey_type}: {band.min:.1%} to {band.max:.1%} of the delivered invitations "
+                        f"are answered (last {rule.months} complete months, if {rule.min_responses} answers)",
+                        rule.action,
+                        item=survey_type,
+                    ),
+                )
+                for survey_type, band in rule.bands.items()
+            ],
+        ),
+        is_per_row=True,
+    )
+
+
+def build_reconciliation_check(thresholds: Thresholds) -> Check:
+    """Nothing is lost: rows delivered = rows counted + rows set aside for each reason, for every load."""
+    return Check(
+        table_name="quality.quality_reconciliation",
+        query="select * from quality.quality_reconciliation",
+        suite=ExpectationSuite(
+            name="reconciliation",
+            expectations=[
+                gxe.UnexpectedRowsExpectation(
+                    unexpected_rows_query="select * from {batch} where difference is distinct from 0",
+                    **_identity(
+                        thresholds,
+                        "rows delivered = rows counted + rows set aside, for every load",
+                        "Find the rows of the load named that staging dropped or doubled.",
+                    ),
+                )
+            ],
+        ),
+    )
+
+
+def _identity(thresholds: Thresholds, threshold: str, action: str) -> dict[str, Any]:
+    """Terms of what must hold whatever the data."""
+    rule = thresholds.marts.integrity
+    return _terms(rule.severity, rule.owner or thresholds.owner, threshold, action)
+
+
+def _terms(
+    severity: Severity, owner: str, threshold: str, action: str, item: str | None = None
+) -> dict[str, Any]:
+    return {
+        "severity": "critical" if severity == "block" else "warning",
+        "description": f"{threshold[0].upper()}{threshold[1:]}. ({severity}, {owner}) {action}",
+        "meta": {
+            "severity": severity,
+            "owner": owner,
+            "threshold": threshold,
+            "action": action,
+            "item": item,
+        },
+    }
+
+
+_KEY = "survey_type, period_grain, period_start"
+
+_CATEGORIES_DO_NOT_ADD_UP = f"""
+select {_KEY}, segment, segment_value, responses, promoters, passives, detractors
+from {{batch}}
+where promoters + passives + detractors is distinct from responses
+"""
+
+# Every period has to show every segment of its survey type. Counts of invitations are empty where nobody
+# knows the segment of those who did not answer: then there is nothing to compare.
+_SEGMENTS_DO_NOT_ADD_UP = f"""
+with
+
+marts as (
+    select * from {{batch}}
+),
+
+totals as (
+    select * from marts where segment = 'all'
+),
+
+segments as (
+    select distinct survey_type, segment from marts where segment <> 'all'
+),
+
+expected as (
+    select {_KEY}, segments.segment, {", ".join(COUNTS)}
+    from totals
+    inner join segments using (survey_type)
+),
+
+found as (
+    select {_KEY}, segment, {", ".join(f"sum({count}) as {count}" for count in COUNTS)}
+    from marts
+    where segment <> 'all'
+    group by {_KEY}, segment
+)
+
+select
+    {_KEY}, segment,
+    {", ".join(f"expected.{count} as total_{count}, found.{count} as segment_{count}" for count in COUNTS)}
+from expected
+full outer join found using ({_KEY}, segment)
+where
+    expected.responses is distinct from found.responses
+    or {" or ".join(f"expected.{count} <> found.{count}" for count in COUNTS)}
+"""
+
+# The last complete months of the figures rather than of the calendar: a warehouse rebuilt from old files is
+# judged as well. A rate from too few answers is null, and null is not judged.
+# The outer select is there because Great Expectations takes no query that begins with `with`.
+_RESPONSE_RATES = """
+select * from (
+with
+
+months as (
+    select survey_type, period_start, delivered, answered
+    from marts.nps_by_segment_period
+    where period_grain = 'month' and segment = 'all' and is_complete_period
+),
+
+last_months as (
+    select *
+    from months
+    where period_start > (select max(period_start) from months) - to_months({months})
+),
+
+survey_types (survey_type) as (
+    values {survey_types}
+)
+
+select
+    'marts.nps_by_segment_period' as table_name,
+    survey_types.survey_type as item,
+    case
+        when sum(last_months.answered) >= {min_responses}
+            then sum(last_months.answered) / nullif(sum(last_months.delivered), 0)
+    end as response_rate
+from survey_types
+left join last_months on survey_types.survey_type = last_months.survey_type
+group by survey_types.survey_type
+)
+"""

@@ -1,0 +1,471 @@
+"""Runs the suites against DuckDB files and keeps the results: as rows of the lake and as pages for people.
+
+What is expected stands in suites, how much is tolerated in thresholds.yml. Great Expectations takes seconds
+to import, so import this module where a guard runs, not where a pipeline is defined.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import great_expectations as gx
+import sqlalchemy as sa
+from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from great_expectations.datasource.fluent import SQLDatasource
+from great_expectations.render.renderer import ValidationResultsPageRenderer
+from great_expectations.render.view import DefaultJinjaPageView
+
+from expectations.suites import Check, build_load_check, build_mart_checks
+from expectations.thresholds import Severity, Thresholds
+
+# Read when a context is made; without it every context reports to a server.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+# By default SQLAlchemy rolls back when a connection returns to the pool; duckdb-sqlalchemy then throws away
+# what Great Expectations has yet to read, and its metrics come back empty.
+ENGINE_OPTIONS: dict[str, Any] = {
+    "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True,
+    "pool_reset_on_return": None,
+    "connect_args": {"read_only": True},
+}
+UNEXPECTED_ROWS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class LoadProfile:
+    """Which columns of a source table carry the score and the time; `where` keeps the rows they apply to."""
+
+    score: str | None = None
+    time: str | None = None
+    where: str = "true"
+
+
+@dataclass(frozen=True)
+class StagedLoad:
+    """One delivered file, read into Parquet and not yet visible."""
+
+    source_system: str
+    table_name: str
+    file: str
+    path: Path
+    columns: tuple[str, ...]
+    rows_malformed: int = 0
+    profile: LoadProfile = LoadProfile()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One row of quality_check_results."""
+
+    run_id: str
+    checked_at: datetime
+    suite: str
+    table_name: str
+    item: str | None  # what was judged, where a table is judged in parts: the file, the survey type
+    column_name: str | None
+    expectation: str
+    severity: Severity
+    is_success: bool
+    observed_value: str | None
+    unexpected_count: int | None
+    unexpected_percent: float | None
+    threshold: str
+    owner: str
+    action: str
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether this result stops the load or the publication."""
+        return not self.is_success and self.severity == "block"
+
+    @property
+    def sentence(self) -> str:
+        """A failed check in words: what was judged, what was found, what was expected, what to do."""
+        return (
+            f"{self.item or self.table_name}: {self.column_name or self.expectation} is {self.observed_value}, "
+            f"but {self.threshold}. {self.action}"
+        )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The outcome of one guard: rows for the lake, and what the pages are rendered from."""
+
+    suite: str
+    checks: tuple[CheckResult, ...]
+    documents: tuple[ExpectationSuiteValidationResult, ...]
+
+    @property
+    def blocking(self) -> tuple[CheckResult, ...]:
+        """The failed checks that stop the load or the publication."""
+        return tuple(check for check in self.checks if check.is_blocking)
+
+
+def validate_loads(loads: Sequence[StagedLoad], thresholds: Thresholds, run_id: str) -> Validation:
+    """Judge every staged file on its own; `item` of a result is the file."""
+    if not loads:
+        return Validation(suite="loads", checks=(), documents=())
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "load_profile.duckdb"
+        profile_loads(loads, database)
+        return _validate(database, "loads", [build_load_check(thresholds)], run_id)
+
+
+def validate_marts(warehouse: Path, thresholds: Thresholds, run_id: str) -> Validation:
+    """Judge the finished warehouse file; no other connection of this process may have it open for writing."""
+    return _validate(warehouse, "marts", build_mart_checks(thresholds), run_id)
+
+
+def profile_loads(loads: Sequence[StagedLoad], database: Path) -> None:
+    """Measure every staged file: one row each in the table load_profile of a new DuckDB file."""
+    with duckdb.connect(database) as connection:
+        connection.execute("""
+            create table load_profile (
+                table_name varchar, item varchar, rows_read bigint,
+                missing_columns varchar, valid_score_share double, time_share double, malformed_share double
+            )
+        """)
+        connection.begin()  # one commit for all files, not one for each
+        for load in loads:
+            connection.execute(*_profile_query(load, connection))
+        connection.commit()
+
+
+def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> tuple[str, list[Any]]:
+    rows = "read_parquet(?, hive_partitioning = false)"
+    delivered = {row[0] for row in connection.execute(f"describe from {rows}", [str(load.path)]).fetchall()}
+    missing = [column for column in load.columns if column not in delivered]
+    # A share is null, and then not judged, where no row of the table carries such a column.
+    score_share = time_share = "null"
+    if not missing and load.profile.score:
+        score = f"nullif(trim({_quoted(load.profile.score)}), '')"
+        number = f"try_cast({score} as double)"
+        valid = f"{number} between 0 and 10 and {number} = floor({number})"
+        score_share = f"""
+            count(*) filter (where ({load.profile.where}) and {valid})
+            / nullif(count({score}) filter (where {load.profile.where}), 0)
+        """
+    if not missing and load.profile.time:
+        time = f"nullif(trim({_quoted(load.profile.time)}), '')"
+        time_share = f"count({time}) / nullif(count(*), 0)"
+    query = f"""
+        insert into load_profile
+        select
+            ?, ?, count(*), nullif(?, ''), {score_share}, {time_share},
+            ?::bigint / nullif(count(*) + ?::bigint, 0)
+        from {rows}
+    """
+    return query, [
+        f"{load.source_system}.{load.table_name}",
+        load.file,
+        ", ".join(missing),
+        load.rows_malformed,
+        load.rows_malformed,
+        str(load.path),
+    ]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _datasource(database: Path) -> Iterator[SQLDatasource]:
+    with _quiet():
+        # The default also makes a folder for pages, for every context, and leaves it behind.
+        stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+        context = gx.get_context(
+            mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores)
+        )
+        context.variables.progress_bars = {"globally": False}
+        source = context.data_sources.add_sql(
+            "duckdb", connection_string=f"duckdb:///{database}", kwargs=ENGINE_OPTIONS
+        )
+        try:
+            yield source
+        finally:
+            # Two engines, one file: each keeps it open, and open for reading it cannot be written.
+            source.get_execution_engine().close()
+            source.get_engine().dispose()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) -> Validation:
+    checked_at = datetime.now(UTC)
+    results: list[CheckResult] = []
+    documents: list[ExpectationSuiteValidationResult] = []
+    with _datasource(database) as source:
+        for check in checks:
+            rows = _rows(source, check) if check.is_per_row else []
+            document = _run(source, check, max(len(rows), UNEXPECTED_ROWS_SHOWN))
+            document.meta["run_id"] = RunIdentifier(run_name=run_id, run_time=checked_at)
+            documents.append(document)
+            for result in document.results:
+                common: dict[str, Any] = {"run_id": run_id, "checked_at": checked_at, "suite": suite}
+                common |= _described(result)
+                if check.is_per_row:
+                    results += [CheckResult(**common, **row) for row in _judged_rows(result, rows)]
+                else:
+                    results.append(CheckResult(**common, **_judged_table(result, check)))
+    return Validation(suite=suite, checks=tuple(results), documents=tuple(documents))
+
+
+def _rows(source: SQLDatasource, check: Check) -> list[dict[str, Any]]:
+    with source.get_engine().connect() as connection:
+        return [dict(row) for row in connection.execute(sa.text(check.query)).mappings()]
+
+
+def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSuiteValidationResult:
+    asset = source.add_query_asset(check.suite.name, query=check.query)
+    result_format: dict[str, Any] = {"result_format": "COMPLETE", "partial_unexpected_count": rows_shown}
+    if check.is_per_row:
+        result_format["unexpected_index_column_names"] = ["table_name", "item"]
+    batch = asset.add_batch_definition_whole_table("all").get_batch()
+    document = batch.validate(check.suite, result_format=result_format)
+    for result in document.results:
+        # Found under the metric that failed, or at the top: a check that did not run has not passed.
+        faults = [result.exception_info, *result.exception_info.values()]
+        for fault in faults:
+            if isinstance(fault, dict) and fault.get("raised_exception"):
+                raise RuntimeError(f"{check.suite.name}: {fault['exception_message']}")
+    return document
+
+
+def _described(result: ExpectationValidationResult) -> dict[str, Any]:
+    configuration = result.expectation_config
+    columns = [
+        configuration.kwargs[name]
+        for name in ("column", "column_A", "column_B")
+        if name in configuration.kwargs
+    ]
+    meta = configuration.meta
+    return {
+        "column_name": ", ".join(columns) or None,
+        "expectation": configuration.type,
+        "severity": meta["severity"],
+        "threshold": meta["threshold"],
+        "owner": meta["owner"],
+        "action": meta["action"],
+    }
+
+
+def _judged_table(result: ExpectationValidationResult, check: Check) -> dict[str, Any]:
+    outcome = result.result
+    observed = outcome.get("observed_value")
+    if "unexpected_rows" in outcome.get("details", {}):
+        observed = _examples(outcome["details"]["unexpected_rows"])
+        count, percent = outcome["observed_value"], None
+    else:
+        count, percent = outcome.get("unexpected_count"), outcome.get("unexpected_percent")
+        if observed is None:
+            observed = _examples(outcome.get("partial_unexpected_list", []))
+    return {
+        "table_name": check.table_name,
+        "item": None,
+        "is_success": bool(result.success),
+        "observed_value": None if observed is None else str(observed),
+        "unexpected_count": count,
+        "unexpected_percent": percent,
+    }
+
+
+def _examples(rows: Sequence[Any]) -> str | None:
+    distinct = dict.fromkeys(
+        ", ".join(f"{name}={value}" for name, value in row.items()) if isinstance(row, dict) else str(row)
+        for row in rows
+    )
+    return "; ".join(list(distinct)[:3]) or None
+
+
+def _judged_rows(
+    result: ExpectationValidationResult, rows: Sequence[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    configuration, outcome = result.expectation_config, result.result
+    named = outcome.get("partial_unexpected_index_list") or []
+    # Great Expectations caps its lists; a file beyond the cap must not count as passed.
+    if len(named) != outcome["unexpected_count"]:
+        raise RuntimeError(f"{len(named)} failed rows are named, {outcome['unexpected_count']} were found")
+    failed = {(row["table_name"], row["item"]) for row in named}
+    for row in rows:
+        if configuration.meta["item"] in (None, row["item"]):
+            is_success = (row["table_name"], row["item"]) not in failed
+            value = row[configuration.kwargs["column"]]
+            yield {
+                "table_name": row["table_name"],
+                "item": row["item"],
+                "is_success": is_success,
+                "observed_value": f"{value:.4f}" if isinstance(value, float) else value,
+                "unexpected_count": int(not is_success),
+                "unexpected_percent": None,
+            }
+
+
+_COLUMN_TYPES = {
+    "checked_at": "timestamp",
+    "is_success": "boolean",
+    "unexpected_count": "bigint",
+    "unexpected_percent": "double",
+}
+
+
+def write_results(results: Sequence[CheckResult], folder: Path) -> list[Path]:
+    """Write run_id=…/<suite>.parquet for each run and suite; a repeated run replaces its own file."""
+    by_file: dict[Path, list[CheckResult]] = {}
+    for result in results:
+        path = folder / f"run_id={result.run_id}" / f"{result.suite}.parquet"
+        by_file.setdefault(path, []).append(result)
+    for path, rows in by_file.items():
+        _write_parquet(rows, path)
+    return list(by_file)
+
+
+def declare_results(folder: Path) -> Path:
+    """Write a file without rows, so that a reader of the folder finds the columns before the first run."""
+    path = folder / "run_id=none" / "declared.parquet"
+    if not path.exists():
+        _write_parquet([], path)
+    return path
+
+
+def _write_parquet(results: Sequence[CheckResult], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not *.parquet: a reader must not meet half a file.
+    unfinished = path.with_suffix(".tmp")
+    names = [field.name for field in fields(CheckResult)]
+    columns = ", ".join(f"{name} {_COLUMN_TYPES.get(name, 'varchar')}" for name in names)
+    with duckdb.connect() as connection:
+        connection.execute(f"create table results ({columns})")
+        if results:
+            # One list per column: a statement per row takes longer than the checks themselves.
+            columns_of_values = [list(values) for values in zip(*map(_stored, results), strict=True)]
+            lists = ", ".join("unnest(?)" for _ in names)
+            connection.execute(f"insert into results select {lists}", columns_of_values)
+        connection.table("results").write_parquet(str(unfinished), compression="zstd")
+    unfinished.replace(path)
+
+
+def _stored(result: CheckResult) -> tuple[Any, ...]:
+    # The lake holds UTC without a zone, like every time in it.
+    checked_at = result.checked_at
+    if checked_at.tzinfo:
+        checked_at = checked_at.astimezone(UTC).replace(tzinfo=None)
+    return astuple(replace(result, checked_at=checked_at))
+
+
+def build_data_docs(validation: Validation, folder: Path) -> Path:
+    """Write the pages of a guard, and the index over the latest pages of every guard.
+
+    Nothing on the pages is fetched from anywhere: they read the same on a machine without a network.
+    The result beside each page (.json) is what the index is made of, so guards may run one by one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(f"{validation.suite}-*"):
+        stale.unlink()
+    for document in validation.documents:
+        name = f"{validation.suite}-{document.suite_name.replace(' ', '-')}"
+        (folder / f"{name}.json").write_text(json.dumps(document.to_json_dict(), indent=1), encoding="utf-8")
+        with _quiet():
+            page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(document))
+        (folder / f"{name}.html").write_text(_offline(page, document.suite_name), encoding="utf-8")
+    index = folder / "index.html"
+    index.write_text(_index(sorted(folder.glob("*.json"))), encoding="utf-8")
+    return index
+
+
+def _offline(page: str, title: str) -> str:
+    """The content of a page of Great Expectations in a head of our own, without what it would fetch."""
+    content = page[page.index("<body>") + len("<body>") : page.index("</body>")]
+    for element in ("script", "style", "footer"):
+        content = re.sub(rf"<{element}\b.*?</{element}>", "", content, flags=re.DOTALL)
+    content = re.sub(r"<(?:link|img)\b[^>]*>", "", content)
+    # Only links within the page stay; the others lead to pages of a larger site, or to the web.
+    content = re.sub(r'<a\b[^>]*href="(?!#)[^"]*"[^>]*>(.*?)</a>', r"\1", content, flags=re.DOTALL)
+    return _page(title, f'<p><a href="index.html">All checks</a></p>{content}')
+
+
+def _index(results: Sequence[Path]) -> str:
+    rows = []
+    for path in results:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        failed = [result for result in document["results"] if not result["success"]]
+        severities = {result["expectation_config"]["meta"]["severity"] for result in failed}
+        colour, state = ("success", "passed")
+        if severities:
+            colour, state = ("danger", "failed") if "block" in severities else ("warning", "warning")
+        rows.append(
+            f'<tr><td><a href="{html.escape(path.stem)}.html">{html.escape(path.stem)}</a></td>'
+            f'<td class="text-{colour}">{state}</td>'
+            f"<td>{document['statistics']['evaluated_expectations']}</td>"
+            f"<td>{'<br>'.join(map(_failure, failed))}</td>"
+            f"<td>{html.escape(str(document['meta']['run_id']['run_time'])[:16].replace('T', ' '))}</td></tr>"
+        )
+    header = "<tr><th>Suite</th><th>State</th><th>Checks</th><th>What failed</th><th>Checked (UTC)</th></tr>"
+    return _page("Data quality", f"<h1>Data quality</h1><table>{header}{''.join(rows)}</table>")
+
+
+def _failure(result: dict[str, Any]) -> str:
+    outcome = result["result"]
+    rows = outcome.get("details", {}).get("unexpected_rows") or outcome.get("partial_unexpected_index_list")
+    examples = _examples(rows or outcome.get("partial_unexpected_list") or [])
+    shown = f"<br><code>{html.escape(examples)}</code>" if examples else ""
+    return html.escape(result["expectation_config"]["description"]) + shown
+
+
+def _page(title: str, content: str) -> str:
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{content}</body></html>"
+    )
+
+
+# Stands in for the stylesheets and scripts that Great Expectations fetches from the web: `:target` opens
+# what its scripts would, and the parts that need them (navigation, filter) are not shown.
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; max-width: 1100px; margin: 2rem auto;
+  padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; } h4, h5, h6, .h6 { font-size: 1rem; font-weight: 600; margin: 0; }
+.navbar, .sticky, .col-lg-2, [hidden], .collapse { display: none; }
+.collapse:target { display: block; }
+.ge-section { border-top: 1px solid #d5dce4; margin-top: 1.5rem; padding-top: 1rem; }
+.alert-secondary { margin-bottom: .75rem; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0;
+  border-bottom: 1px solid #e6eaef; }
+td { overflow-wrap: break-word; } td td, td th { font-size: .85rem; padding-right: .6rem; }
+th { font-size: .8rem; color: #5a6876; overflow-wrap: normal; }
+.badge { background: #eef1f5; border-radius: 3px; padding: 0 .35rem; font-size: .9em; }
+.text-danger { color: #b3261e; font-weight: 600; } .text-success { color: #1b7f4b; font-weight: 600; }
+.text-warning { color: #9a6700; font-weight: 600; }
+.fa-times::before { content: "\\2717"; } .fa-check-circle::before { content: "\\2713"; }
+.fa-exclamation-triangle::before { content: "!"; } .fas { font-style: normal; }
+pre, code { white-space: pre-wrap; font-size: .85rem; } a { color: #0b57d0; }
+"""
