@@ -21,7 +21,7 @@ setup: .venv/.installed ## install everything, pinned, into .venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	@echo "Installing the pinned packages into .venv ..."
-	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python $(BIN)/python -r requirements.txt
+	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 demo: setup ## load the sample company, run the whole pipeline, show the result

@@ -167,9 +167,7 @@ def build_segment_check(thresholds: Thresholds) -> Check:
                     column_B="ci_low",
                     or_equal=True,
                     ignore_row_if="either_value_is_missing",
-                    **_identity(
-                        thresholds, "ci_low is not above ci_high", "Correct the interval macro in dbt."
-                    ),
+                    **_identity(thresholds, "ci_low is not above ci_high", "Correct the interval macro in dbt."),
                 ),
                 gxe.UnexpectedRowsExpectation(
                     unexpected_rows_query=_CATEGORIES_DO_NOT_ADD_UP,
@@ -253,9 +251,7 @@ def _identity(thresholds: Thresholds, threshold: str, action: str) -> dict[str, 
     return _terms(rule.severity, rule.owner or thresholds.owner, threshold, action)
 
 
-def _terms(
-    severity: Severity, owner: str, threshold: str, action: str, item: str | None = None
-) -> dict[str, Any]:
+def _terms(severity: Severity, owner: str, threshold: str, action: str, item: str | None = None) -> dict[str, Any]:
     return {
         "severity": "critical" if severity == "block" else "warning",
         "description": f"{threshold[0].upper()}{threshold[1:]}. ({severity}, {owner}) {action}",

@@ -190,9 +190,7 @@ def _datasource(database: Path) -> Iterator[SQLDatasource]:
     with _quiet():
         # The default also makes a folder for pages, for every context, and leaves it behind.
         stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
-        context = gx.get_context(
-            mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores)
-        )
+        context = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores))
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_sql(
             "duckdb", connection_string=f"duckdb:///{database}", kwargs=ENGINE_OPTIONS
@@ -262,9 +260,7 @@ def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSui
 def _described(result: ExpectationValidationResult) -> dict[str, Any]:
     configuration = result.expectation_config
     columns = [
-        configuration.kwargs[name]
-        for name in ("column", "column_A", "column_B")
-        if name in configuration.kwargs
+        configuration.kwargs[name] for name in ("column", "column_A", "column_B") if name in configuration.kwargs
     ]
     meta = configuration.meta
     return {
@@ -305,9 +301,7 @@ def _examples(rows: Sequence[Any]) -> str | None:
     return "; ".join(list(distinct)[:3]) or None
 
 
-def _judged_rows(
-    result: ExpectationValidationResult, rows: Sequence[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
+def _judged_rows(result: ExpectationValidationResult, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     configuration, outcome = result.expectation_config, result.result
     named = outcome.get("partial_unexpected_index_list") or []
     # Great Expectations caps its lists; a file beyond the cap must not count as passed.

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         tool.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
 
-    console = Console()
+    console = Console(file=sys.stdout)  # stays with the terminal while a run sends other output to its log
     settings = Settings.from_env()
     try:
         match options.command:
@@ -73,7 +73,6 @@ def run(settings: Settings, console: Console) -> int:
     """Run the whole pipeline as one Dagster run in this process and print what came of it."""
     started = time.monotonic()
     os.environ.update(settings.environment())
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
     settings.landing.mkdir(parents=True, exist_ok=True)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     console.print("[dim]Starting Dagster ...[/]")
@@ -103,15 +102,25 @@ def print_summary(settings: Settings, console: Console) -> None:
 
 def dev(settings: Settings) -> int:
     """Open Dagster on the loopback address, in this process's place."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    (settings.dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    from orchestration.pipeline import configure_dagster  # noqa: PLC0415
+
+    configure_dagster(settings)
     os.chdir(ROOT)
     os.environ.update(settings.environment())
     dagster = Path(sys.executable).with_name("dagster")
     port = os.environ.get("NPS_DAGSTER_PORT", "3000")
     os.execv(
         dagster,
-        ["dagster", "dev", "--module-name", "orchestration.definitions", "--host", "127.0.0.1", "--port", port],
+        [
+            "dagster",
+            "dev",
+            "--module-name",
+            "orchestration.definitions",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+        ],
     )
 
 
@@ -140,7 +149,7 @@ def dbt(settings: Settings, arguments: Sequence[str]) -> int:
 
 def sqlfluff(settings: Settings) -> int:
     """Lint the SQL of the dbt project as dbt compiles it."""
-    executable = Path(sys.executable).with_name("sqlfluff")
+    executable = str(Path(sys.executable).with_name("sqlfluff"))
     settings.dbt_target.mkdir(parents=True, exist_ok=True)
     command = [executable, "lint", "--disable-progress-bar", "dbt_project/models", "dbt_project/data_tests"]
     return subprocess.run(command, env=os.environ | settings.environment(), cwd=ROOT, check=False).returncode

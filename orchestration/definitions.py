@@ -8,6 +8,7 @@ import dagster as dg
 
 from orchestration.ingest import raw_table_assets
 from orchestration.jobs import PIPELINE, daily_schedule
+from orchestration.pipeline import progress_logger
 from orchestration.publish import PUBLISHED_SCHEMAS, published_asset
 from orchestration.quality import mart_checks
 from orchestration.settings import Settings
@@ -27,6 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[PIPELINE],
         schedules=[daily_schedule(settings)],
         resources={"dbt": dbt_resource()},
+        loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.
         executor=dg.in_process_executor,
     )

@@ -3,8 +3,6 @@
 One asset per raw table, one step for all of them, so that the guard passes over the new files once.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -43,9 +41,7 @@ class TableReport:
         }
 
 
-def load_new_files(
-    settings: Settings, tables: Sequence[Table], *, run_id: str
-) -> dict[tuple[str, str], TableReport]:
+def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) -> dict[tuple[str, str], TableReport]:
     """Load every file of `tables` that is not in the lake yet; refuse, whole, those that are broken.
 
     A refused file leaves no trace in the lake: it is judged again by the next run, so that repairing it,
@@ -58,7 +54,7 @@ def load_new_files(
         for table in tables:
             report = reports[table.key]
             try:
-                files = loader.matching_files(table, settings.landing, settings.lake)
+                files = loader.new_files(table, settings.landing, settings.lake)
             except RefusedFile as refusal:
                 report.unreadable.append(str(refusal))
                 continue
@@ -116,14 +112,11 @@ def _judge(
         if check.is_success or check.item is None:
             continue
         key = keys[check.table_name]
-        message = (
-            f"{check.item}: {check.expectation}: found {check.observed_value}, but {check.threshold}. {check.action}"
-        )
         if check.is_blocking:
             refused[key].add(check.item)
-            reports[key].invalid.append(message)
+            reports[key].invalid.append(check.sentence)
         else:
-            reports[key].warnings.append(message)
+            reports[key].warnings.append(check.sentence)
     return refused
 
 
@@ -150,7 +143,10 @@ def raw_table_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
             for key in keys
             for name, description in (
                 (READABLE, "Every new file could be read whole; a broken one is refused and not loaded."),
-                (VALID, "Schema, score validity and times of every new file are within expectations/thresholds.yml."),
+                (
+                    VALID,
+                    "Schema, score validity and times of every new file are within expectations/thresholds.yml.",
+                ),
             )
         ],
         can_subset=True,

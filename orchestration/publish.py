@@ -4,8 +4,6 @@ Readers see the old file or the new one and nothing between: the copy is made be
 renamed over it. Only a run whose blocking checks all passed comes here.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -109,7 +107,7 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication
         _comment(connection, "table published.quality.publication", "One row: what this file was made from.")
         connection.execute("detach published")
     _flush(copy)
-    os.replace(copy, serving)
+    copy.replace(serving)
     _flush(serving.parent)
     return Publication(path=serving, fingerprint=fingerprint, rows=rows)
 

@@ -1,69 +1,55 @@
 """Quality: the guard of the finished marts as blocking asset checks; publishing waits for them."""
 
-from __future__ import annotations
-
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
 from expectations.thresholds import read_thresholds
 from orchestration.settings import Settings
 
-# The suites of expectations/suites.py by the table each judges. A test holds the two lists equal: importing
-# Great Expectations here would cost every start of Dagster two seconds.
-MART_SUITES = {
-    "marts.fct_nps_responses": "score_validity",
-}
+# What expectations/suites.py judges. A test holds the two lists equal: importing Great Expectations here would
+# cost every start of Dagster seconds.
+GUARDED_TABLES = ("marts.fct_nps_responses", "marts.nps_by_segment_period", "quality.quality_reconciliation")
+CHECK_NAME = "great_expectations"
 
 
 def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
-    """One blocking check per suite, run in one pass over the warehouse after dbt built it."""
+    """One blocking check per guarded table, all in one pass over the warehouse after dbt built it."""
 
     @dg.multi_asset_check(
-        name="guard_marts",
+        name="guard",
         specs=[
             dg.AssetCheckSpec(
-                suite,
+                CHECK_NAME,
                 asset=dg.AssetKey(table.split(".")),
                 blocking=True,
-                description="Thresholds and owners stand in expectations/thresholds.yml.",
+                description="Thresholds, owners and what to do stand in expectations/thresholds.yml.",
             )
-            for table, suite in MART_SUITES.items()
+            for table in GUARDED_TABLES
         ],
     )
-    def guard_marts(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def guard(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         from expectations import validation  # noqa: PLC0415
 
         outcome = validation.validate_marts(
-            settings.warehouse, read_thresholds(settings.thresholds), context.run_id
+            settings.warehouse, read_thresholds(settings.thresholds), context.run.run_id
         )
         validation.write_results(outcome.checks, settings.check_results)
         validation.build_data_docs(outcome, settings.data_docs)
-        by_table: dict[str, list[Any]] = defaultdict(list)
-        for check in outcome.checks:
-            by_table[check.table_name].append(check)
-        for table, suite in MART_SUITES.items():
-            failed = [check for check in by_table[table] if not check.is_success]
+        for table in GUARDED_TABLES:
+            checks = [check for check in outcome.checks if check.table_name == table]
+            failed = [check for check in checks if not check.is_success]
+            is_blocking = any(check.is_blocking for check in failed)
             yield dg.AssetCheckResult(
                 asset_key=dg.AssetKey(table.split(".")),
-                check_name=suite,
+                check_name=CHECK_NAME,
                 passed=not failed,
-                severity=(
-                    dg.AssetCheckSeverity.ERROR
-                    if any(check.is_blocking for check in failed)
-                    else dg.AssetCheckSeverity.WARN
-                ),
+                severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
                 metadata={
-                    "checks": len(by_table[table]),
-                    "failed": [
-                        f"{check.item or table}: {check.expectation}: found {check.observed_value}, "
-                        f"but {check.threshold}. {check.action}"
-                        for check in failed
-                    ],
+                    "expectations": len(checks),
+                    "failed": [check.sentence for check in failed],
                     "quality report": dg.MetadataValue.path(str(settings.data_docs / "index.html")),
                 },
             )
 
-    return guard_marts
+    return guard

@@ -111,8 +111,7 @@ class Settings:
             overrides = read_yaml(override)
             if unknown := sorted(overrides.keys() - variables.keys()):
                 raise ConfigError(
-                    f"{override}: unknown variable(s) {', '.join(unknown)}; "
-                    f"dbt_project/dbt_project.yml lists them all"
+                    f"{override}: unknown variable(s) {', '.join(unknown)}; dbt_project/dbt_project.yml lists them all"
                 )
             variables = variables | overrides
         return variables

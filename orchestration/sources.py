@@ -227,8 +227,7 @@ def load_sources(settings: Settings) -> Sources:
                 tables += _vendor_tables(vendor, settings.variables["segments"])
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
-                for fault in error.errors()
+                f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
             )
             raise ConfigError(f"{path}: {faults}") from None
     variables = settings.variables | {"sources": [*vendors, *mappings], "file_sources": mappings}

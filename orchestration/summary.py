@@ -1,6 +1,6 @@
 """The result of a run as a person likes to read it: headline, trend, decisions, checks, and where to look next.
 
-Reads the published file only; every figure is one the marts hold.
+Reads the published file only; every figure is one that the marts hold. Fits into 80 columns.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.settings import Settings
+from orchestration.settings import ROOT, Settings
 
+WIDTH = 80
 TREND_PERIODS = 8
-SCALE_WIDTH = 41  # characters for -100..100, so that 0 has one of its own
+SCALE_WIDTH = 37  # characters for −100..100; odd, so that 0 has one of its own
+SUITES = {
+    "loads": "new files (Great Expectations)",
+    "dbt": "models (dbt tests and unit tests)",
+    "marts": "marts (Great Expectations)",
+}
 
 
 def print_summary(settings: Settings, console: Console) -> None:
@@ -27,76 +33,83 @@ def print_summary(settings: Settings, console: Console) -> None:
         return
     with duckdb.connect(settings.serving, read_only=True) as connection:
         console.print()
-        console.print(_headline(connection))
-        console.print(_trend(connection))
-        console.print(_decisions(connection))
-        console.print(_checks(connection))
+        for panel in (_headline, _trend, _decisions, _checks):
+            console.print(panel(connection))
     console.print(_next_steps(settings))
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    return connection.execute(query, parameters or None).fetchall()
-
-
 def points(score: float | None) -> str:
-    """An NPS as people write it: +48.4, −3.8, or that there are too few answers."""
-    return "too few answers" if score is None else f"{score:+.1f}".replace("-", "−")
+    """An NPS as people write it, such as +48.4 or −3.8; a dash where there are too few answers."""
+    return "–" if score is None else f"{score:+.1f}".replace("-", "−")
 
 
 def interval_picture(score: float | None, low: float | None, high: float | None) -> Text:
     """A score and its interval on a scale from −100 to 100, as one line of characters."""
     line = ["·"] * SCALE_WIDTH
     line[SCALE_WIDTH // 2] = "┊"
+    if score is None or low is None or high is None:
+        return Text("".join(line), style="dim")
 
     def position(value: float) -> int:
         return round((float(value) + 100) / 200 * (SCALE_WIDTH - 1))
 
-    if score is None or low is None or high is None:
-        return Text("".join(line), style="dim")
     start, end = position(low), position(high)
-    for place in range(start, end + 1):
-        line[place] = "━"
+    line[start : end + 1] = ["━"] * (end + 1 - start)
     line[position(score)] = "●"
     text = Text("".join(line), style="dim")
     text.stylize("not dim cyan", start, end + 1)
     return text
 
 
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    return connection.execute(query, parameters or None).fetchall()
+
+
+def _panel(title: str, *content: RenderableType) -> Panel:
+    return Panel(Group(*content), title=f"[bold]{title}[/]", title_align="left", padding=(1, 2), width=WIDTH)
+
+
+def _table(*columns: str) -> Table:
+    """A plain table; a column whose name ends in > is aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)
+    return table
+
+
 def _headline(connection: duckdb.DuckDBPyConnection) -> Panel:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("survey type", "left"),
-        ("NPS", "right"),
-        ("95% interval", "left"),
-        ("−100" + " " * (SCALE_WIDTH - 8) + "+100", "left"),
-        ("answers", "right"),
-        ("response rate", "right"),
-        ("evidence", "left"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    first = last = None
-    for survey_type, nps, low, high, answers, rate, evidence, start, end in _rows(
+    rows = _rows(
         connection,
         """
         select survey_type, nps, ci_low, ci_high, responses, response_rate, evidence, first_date, last_date
         from marts.nps_overall where segment = 'all' order by responses desc
         """,
-    ):
+    )
+    table = _table("survey type", "NPS>", "interval", "answers>", "response rate>", "evidence")
+    for survey_type, nps, low, high, answers, rate, evidence, _, _ in rows:
         table.add_row(
             survey_type,
             Text(points(nps), style="bold"),
-            "" if low is None else f"{points(low)} to {points(high)}",
-            interval_picture(nps, low, high),
+            "too few answers" if low is None else f"{points(low)} to {points(high)}",
             f"{answers:,}",
             "unknown" if rate is None else f"{rate:.1%}",
             evidence,
         )
-        first, last = min(first or start, start), max(last or end, end)
-    return Panel(table, title=f"Net Promoter Score, {first} to {last}", title_align="left", padding=(1, 2))
+    first, last = min(row[7] for row in rows), max(row[8] for row in rows)
+    return _panel(f"Net Promoter Score, {first} to {last}", table)
 
 
 def _trend(connection: duckdb.DuckDBPyConnection) -> Panel:
-    grain, survey_type = _trend_grain(connection)
+    """Quarters of the survey type with the most answers, or months where there are few quarters."""
+    survey_type, quarters = _rows(
+        connection,
+        """
+        select survey_type, count(*) from marts.nps_by_segment_period
+        where segment = 'all' and period_grain = 'quarter'
+        group by survey_type order by sum(responses) desc limit 1
+        """,
+    )[0]
+    grain = "quarter" if quarters >= 4 else "month"
     rows = _rows(
         connection,
         """
@@ -109,98 +122,75 @@ def _trend(connection: duckdb.DuckDBPyConnection) -> Panel:
         grain=grain,
         periods=TREND_PERIODS,
     )
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = _table(f"{grain} from", f"−100{'0':^{SCALE_WIDTH - 8}}+100", "NPS>", "answers>", "rate>")
     for start, nps, low, high, answers, rate, is_complete in reversed(rows):
-        label = f"{start:%Y} Q{(start.month + 2) // 3}" if grain == "quarter" else f"{start:%Y-%m}"
         table.add_row(
-            label + ("" if is_complete else " (so far)"),
+            f"{start:%Y-%m}" + ("" if is_complete else "…"),
             interval_picture(nps, low, high),
-            Text(points(nps), style="bold" if nps is not None else "dim"),
-            f"{answers:,} answers" + ("" if rate is None else f", {rate:.0%} response"),
+            Text(points(nps), style="bold"),
+            f"{answers:,}",
+            "" if rate is None else f"{rate:.0%}",
         )
-    return Panel(table, title=f"Trend, {survey_type} surveys by {grain}", title_align="left", padding=(1, 2))
-
-
-def _trend_grain(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
-    """Quarters of the survey type with the most answers, or months where there are few quarters."""
-    survey_type, quarters = _rows(
-        connection,
-        """
-        select survey_type, count(*) from marts.nps_by_segment_period
-        where segment = 'all' and period_grain = 'quarter'
-        group by survey_type order by sum(responses) desc limit 1
-        """,
-    )[0]
-    return ("quarter" if quarters >= 4 else "month"), survey_type
+    return _panel(f"Trend of the {survey_type} surveys", table)
 
 
 def _decisions(connection: duckdb.DuckDBPyConnection) -> Panel:
     decisions = _rows(
         connection,
-        "select decision, count(*) from marts.response_eligibility group by decision order by count(*) desc",
+        "select decision, count(*) from marts.response_eligibility group by all order by count(*) desc, decision",
     )
     quarantined = _rows(
         connection,
         """
         select reason, count(*), min(source_file || ':' || source_line)
-        from quality.quality_quarantine group by reason order by count(*) desc, reason
+        from quality.quality_quarantine group by all order by count(*) desc, reason
         """,
     )
     total = sum(count for _, count in decisions)
-    reasons = " + ".join(f"{count:,} {decision}" for decision, count in decisions)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("quarantined because")
-    table.add_column("rows", justify="right")
-    table.add_column("the first at")
-    for reason, count, place in quarantined:
-        table.add_row(reason, f"{count:,}", place)
-    content: list[Any] = [f"{total:,} raw answers = {reasons}"]
+    content: list[RenderableType] = [
+        f"{total:,} raw answers = " + " + ".join(f"{count:,} {decision}" for decision, count in decisions)
+    ]
     if quarantined:
+        table = _table("quarantined because", "rows>", "the first at")
+        for reason, count, place in quarantined:
+            table.add_row(reason, f"{count:,}", place)
         content += ["", table]
-    return Panel(Group(*content), title="Where every answer went", title_align="left", padding=(1, 2))
+    return _panel("Where every answer went", *content)
 
 
 def _checks(connection: duckdb.DuckDBPyConnection) -> Panel:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("checks", "passed", "failed"):
-        table.add_column(name, justify="left" if name == "checks" else "right")
-    last_run = "run_id = (select run_id from quality.publication)"
-    for suite, passed, failed in _rows(
+    rows = _rows(
         connection,
-        f"""
-        select suite, count(*) filter (where is_success), count(*) filter (where not is_success)
-        from quality.quality_check_results where {last_run} group by suite order by suite
-        """,
-    ):
-        table.add_row(_SUITES.get(suite, suite), f"{passed:,}", Text(f"{failed:,}", style="yellow" if failed else ""))
-    failures = _rows(
-        connection,
-        f"""
-        select severity, coalesce(item, table_name), expectation, coalesce(observed_value, ''), threshold, action
-        from quality.quality_check_results where {last_run} and not is_success
+        """
+        select suite, is_success, severity, coalesce(item, table_name), coalesce(column_name, expectation),
+            observed_value, threshold, action
+        from quality.quality_check_results
+        where run_id = (select run_id from quality.publication)
         """,
     )
-    lines = [
-        Text(f"{severity}: {item}: {expectation}: found {observed}, but {threshold}. {action}", style="yellow")
-        for severity, item, expectation, observed, threshold, action in failures
+    table = _table("checks of the run", "passed>", "failed>")
+    for suite, name in SUITES.items():
+        outcomes = [row[1] for row in rows if row[0] == suite]
+        failed = outcomes.count(False)
+        table.add_row(name, f"{outcomes.count(True):,}", Text(f"{failed:,}", style="bold yellow" if failed else ""))
+    failures = [
+        Text(f"{severity}: {item}: {what} is {observed}, but {threshold}. {action}", style="yellow")
+        for _, is_success, severity, item, what, observed, threshold, action in rows
+        if not is_success
     ]
-    return Panel(Group(table, *lines), title="Checks of the run", title_align="left", padding=(1, 2))
-
-
-_SUITES = {
-    "loads": "new files (Great Expectations)",
-    "marts": "marts (Great Expectations)",
-    "dbt": "models (dbt tests)",
-}
+    return _panel("Quality", table, *([""] if failures else []), *failures)
 
 
 def _next_steps(settings: Settings) -> Panel:
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
     table.add_row("published file", _short(settings.serving))
     table.add_row("quality report", _short(settings.data_docs / "index.html"))
-    table.add_row("look around", "make dev      Dagster: assets, checks, runs on http://127.0.0.1:3000")
-    table.add_row("your own data", "put files into " + _short(settings.landing) + ", describe them in sources/, make run")
-    return Panel(table, title="Next", title_align="left", padding=(1, 2))
+    table.add_row("make dev", "Dagster: every asset, check and run, on 127.0.0.1:3000")
+    if settings.config_dir == ROOT:
+        table.add_row("make run", f"the same over your own files in {_short(settings.landing)}")
+    table.add_row("make help", "all commands")
+    return _panel("Next", table)
 
 
 def _short(path: Path) -> str:

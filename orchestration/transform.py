@@ -1,7 +1,5 @@
 """Transforming: the dbt project as Dagster assets, one dbt invocation a run, its tests as asset checks."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.publish import inputs_fingerprint, published_fingerprint
 from orchestration.settings import DBT_PROJECT_DIR, Settings
@@ -21,7 +20,7 @@ from orchestration.sources import Sources
 ONLY_IF_CHANGED = "nps/only_if_changed"
 
 
-class Translator(DagsterDbtTranslator):
+class Translator(DagsterDbtTranslator):  # type: ignore[misc]
     """Groups assets by layer and takes their owner from the dbt group."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
@@ -33,7 +32,11 @@ class Translator(DagsterDbtTranslator):
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str] | None:
         """Marts belong to analytics engineering, quality tables to the stewards, the rest to the platform."""
         group = dbt_resource_props.get("config", {}).get("group")
-        return [{"analytics": "team:analytics-engineering", "stewardship": "team:data-stewards"}.get(group, "team:data-engineering")]
+        return [
+            {"analytics": "team:analytics-engineering", "stewardship": "team:data-stewards"}.get(
+                group, "team:data-engineering"
+            )
+        ]
 
 
 def dbt_vars(sources: Sources) -> list[str]:
@@ -58,9 +61,7 @@ def parsed_manifest(settings: Settings, sources: Sources) -> Path:
     state = json.dumps([dbt_vars(sources), _modified(settings)])
     if not (manifest.exists() and stamp.exists() and stamp.read_text() == state):
         settings.dbt_target.mkdir(parents=True, exist_ok=True)
-        dbt = dbt_resource().cli(
-            ["parse", *dbt_vars(sources)], target_path=settings.dbt_target, raise_on_error=False
-        )
+        dbt = dbt_resource().cli(["parse", *dbt_vars(sources)], target_path=settings.dbt_target, raise_on_error=False)
         if not dbt.wait().is_successful():
             raise RuntimeError(f"dbt could not parse the project: {dbt.get_error()}")
         stamp.write_text(state)
@@ -93,16 +94,26 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
 
         validation.declare_results(settings.check_results)
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
-        build = dbt.cli(
-            ["build", *dbt_vars(sources)], context=context, target_path=settings.dbt_target
-        )
+        build = dbt.cli(["build", *dbt_vars(sources)], context=context, target_path=settings.dbt_target)
         try:
             yield from build.stream()
+        except DagsterDbtCliRuntimeError:
+            raise dg.Failure(description="\n".join(dbt_failures(settings.dbt_target))) from None
         finally:
             results = dbt_test_results(settings.dbt_target, run_id=context.run_id)
             validation.write_results(results, settings.check_results)
 
     return dbt_build
+
+
+def dbt_failures(target: Path) -> list[str]:
+    """What went wrong in the last dbt invocation, a sentence per node; the log where there is nothing to say."""
+    failures = [
+        f"dbt: {result['unique_id'].split('.', 2)[2]}: {(result.get('message') or result['status']).strip()}"
+        for result in json.loads((target / "run_results.json").read_text())["results"]
+        if result["status"] in ("error", "fail", "runtime error")
+    ]
+    return failures or [f"dbt ended before it began; see {target / 'dbt.log'}"]
 
 
 def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:

@@ -101,9 +101,7 @@ def _check_replaceable(out: Path) -> None:
         raise UsageError(f"--out {out}: is a file, not a folder")
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()) and not (out / "truth.json").exists():
-        raise UsageError(
-            f"--out {out}: not empty, and not an earlier sample (no truth.json); name another folder"
-        )
+        raise UsageError(f"--out {out}: not empty, and not an earlier sample (no truth.json); name another folder")
 
 
 def _export(connection: duckdb.DuckDBPyConnection, out: Path, file_format: Format) -> None:
@@ -127,13 +125,9 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, file_fo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code (2: the arguments make no sense)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seeds.generate", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m seeds.generate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder to write, e.g. seeds/raw")
-    parser.add_argument(
-        "--answers", type=int, default=3000, help="about how many answers (default %(default)s)"
-    )
+    parser.add_argument("--answers", type=int, default=3000, help="about how many answers (default %(default)s)")
     parser.add_argument("--invitations-per-answer", type=int, default=4, help="2 to 8 (default %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="another company of the same kind")
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv", dest="file_format")

@@ -72,6 +72,14 @@
 {%- endmacro %}
 
 
+{#- The same as SQL literals 'source.table'. -#}
+{% macro answer_tables_quoted() -%}
+    {%- for source_name, table_name in answer_tables().items() -%}
+        '{{ source_name }}.{{ table_name }}'{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
 {#- File sources share their staging models; the one of invitations exists only if a mapping names a file of them. -#}
 {% macro is_delivered(source_name, model) -%}
     {%- if source_name == 'files' -%}

@@ -137,6 +137,16 @@
 {% macro date_start(grain, date) -%}cast(date_trunc('{{ grain }}', {{ date }}) as date){%- endmacro %}
 
 
+{#-
+    The first day of the fiscal quarter or year of a date: that of the calendar, had the date come as many months
+    earlier as the fiscal year starts late.
+-#}
+{% macro fiscal_start(grain, date) -%}
+    {%- set shift = var('fiscal_year_start_month') - 1 -%}
+    {{ add_months(date_start(grain, add_months(date_start('month', date), -shift)), shift) }}
+{%- endmacro %}
+
+
 {#- One row per day from `first_date` to `last_date`, two SQL expressions over `relation`, as column date_day. -#}
 {% macro date_spine(relation, first_date, last_date) -%}
     {{ return(adapter.dispatch('date_spine', 'nps')(relation, first_date, last_date)) }}

@@ -97,9 +97,7 @@ def _failed(checks: Sequence[CheckResult]) -> list[tuple[str | None, str | None]
     return [(check.item, check.column_name) for check in checks if not check.is_success]
 
 
-GOOD = (
-    "('1', ' 10 ', 'nps', '1700000000'), ('2', '9.0', 'nps', '1700000000'), ('3', '0', 'nps', '1700000000')"
-)
+GOOD = "('1', ' 10 ', 'nps', '1700000000'), ('2', '9.0', 'nps', '1700000000'), ('3', '0', 'nps', '1700000000')"
 
 
 @pytest.mark.parametrize(
@@ -146,9 +144,7 @@ def test_each_faulty_file_is_named_and_the_sound_one_is_not(tmp_path: Path, thre
     assert all(check.action and check.owner and check.threshold for check in validation.checks)
 
 
-def test_more_faulty_files_than_great_expectations_lists_are_all_named(
-    tmp_path: Path, thresholds: Thresholds
-) -> None:
+def test_more_faulty_files_than_great_expectations_lists_are_all_named(tmp_path: Path, thresholds: Thresholds) -> None:
     first = _load(tmp_path, "faulty", "('1', 'ten', 'nps', '1700000000')")
     loads = [replace(first, file=f"{number}.csv") for number in range(230)]
 
@@ -244,9 +240,7 @@ def test_a_fault_in_the_marts_is_reported(
 
 
 def test_scores_that_are_withheld_are_not_judged(tmp_path: Path, thresholds: Thresholds) -> None:
-    warehouse = _warehouse(
-        tmp_path, "update marts.nps_by_segment_period set nps = null, ci_low = null, ci_high = null"
-    )
+    warehouse = _warehouse(tmp_path, "update marts.nps_by_segment_period set nps = null, ci_low = null, ci_high = null")
 
     assert _failed(validate_marts(warehouse, thresholds, "run").checks) == []
 
@@ -306,15 +300,11 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, thresholds: Thresholds) -> 
     return validate_loads([load], thresholds, "run"), validate_marts(warehouse, thresholds, "run")
 
 
-def test_results_come_back_as_they_were_written(
-    tmp_path: Path, faulty: tuple[Validation, Validation]
-) -> None:
+def test_results_come_back_as_they_were_written(tmp_path: Path, faulty: tuple[Validation, Validation]) -> None:
     loads, marts = faulty
 
     def read() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        cursor = duckdb.execute(
-            "from read_parquet(?, hive_partitioning = false)", [f"{tmp_path}/run_id=*/*.parquet"]
-        )
+        cursor = duckdb.execute("from read_parquet(?, hive_partitioning = false)", [f"{tmp_path}/run_id=*/*.parquet"])
         types = {column[0]: column[1] for column in cursor.description or []}
         return types, [dict(zip(types, row, strict=True)) for row in cursor.fetchall()]
 
@@ -333,9 +323,7 @@ def test_results_come_back_as_they_were_written(
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_pages_fetch_nothing_and_show_what_failed(
-    tmp_path: Path, faulty: tuple[Validation, Validation]
-) -> None:
+def test_pages_fetch_nothing_and_show_what_failed(tmp_path: Path, faulty: tuple[Validation, Validation]) -> None:
     for validation in faulty:
         index = build_data_docs(validation, tmp_path)
 

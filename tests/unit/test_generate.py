@@ -149,9 +149,7 @@ def test_headers_are_those_of_the_source(sample: Path, source: str) -> None:
     segments = project["vars"]["segments"]
     for table in tables.values():
         [header] = _headers(sample, table["files"])
-        configured = {
-            segment["column"] for segment in segments if segment["from"] == table.get("segments_of")
-        }
+        configured = {segment["column"] for segment in segments if segment["from"] == table.get("segments_of")}
         known = {*table["columns"], *table.get("optional_columns", [])} | configured
         assert set(header) == known
 
@@ -164,9 +162,7 @@ def test_parquet_holds_the_same_text(sample: Path, tmp_path: Path) -> None:
 
 
 def test_truth_adds_up_to_the_files(sample: Path, truth: dict[str, Any]) -> None:
-    [[rows]] = _rows(
-        f"select count(*) from read_csv('{sample}/delighted/survey_responses/*.csv', all_varchar = true)"
-    )
+    [[rows]] = _rows(f"select count(*) from read_csv('{sample}/delighted/survey_responses/*.csv', all_varchar = true)")
     assert sum(truth["decisions"].values()) == truth["raw_answers"] == rows
     for cut in ("counted_by_survey_type", "counted_by_region", "counted_by_month"):
         assert sum(sum(tally.values()) for tally in truth[cut].values()) == truth["decisions"]["counted"]

@@ -33,7 +33,7 @@ named as (
             answers.submitted_at,
             row_number() over (
                 partition by invitations.invitation_id
-                order by answers.decision, answers.submitted_at desc, answers.response_id
+                order by answers.decision asc, answers.submitted_at desc, answers.response_id asc
             ) as preference
         from answers
         inner join invitations
@@ -67,7 +67,7 @@ answers_of_groups as (
         invited_groups.source_invitation_id,
         row_number() over (
             partition by answers.response_id
-            order by invited_groups.sent_at desc, invited_groups.source_invitation_id
+            order by invited_groups.sent_at desc, invited_groups.source_invitation_id asc
         ) as nearness
     from answers
     inner join invited_groups

@@ -49,6 +49,7 @@ final as (
         invitations.source_system,
         invitations.source_invitation_id,
         invitations.position_in_group,
+        invitations.source_survey_id,
         surveys.survey_id,
         surveys.survey_type,
         surveys.touchpoint,
@@ -58,9 +59,10 @@ final as (
         coalesce(
             respondents.account_id, account_aliases.account_id, invitations.source_account_id
         ) as account_id,
-        -- Staff were never customers to be asked, and nobody was asked before the survey began.
+        -- Staff were never customers to be asked, and nobody was asked before the survey began or after it ended.
         coalesce(respondents.is_staff, false)
-        or coalesce({{ business_date('invitations.sent_at') }} < surveys.starts_on, false) as is_ineligible,
+        or coalesce({{ business_date('invitations.sent_at') }} < surveys.starts_on, false)
+        or coalesce({{ business_date('invitations.sent_at') }} > surveys.ends_on, false) as is_ineligible,
         invitations.sent_at,
         invitations.delivered_at,
         invitations.opened_at,

@@ -1,14 +1,19 @@
 -- Grain: one calendar day in the business time zone, over the whole years that have answers or invitations.
-{%- set shift = var('fiscal_year_start_month') - 1 %}
 
 with bounds as (
     select
         {{ date_start('year', add_months('min(first_date)', -12)) }} as first_day,
         {{ add_months(date_start('year', 'max(last_date)'), 24) }} as last_day
     from (
-        select min(response_date) as first_date, max(response_date) as last_date from {{ ref('fct_nps_responses') }}
+        select
+            min(response_date) as first_date,
+            max(response_date) as last_date
+        from {{ ref('fct_nps_responses') }}
         union all
-        select min(sent_date) as first_date, max(sent_date) as last_date from {{ ref('fct_survey_invitations') }}
+        select
+            min(sent_date) as first_date,
+            max(sent_date) as last_date
+        from {{ ref('fct_survey_invitations') }}
     ) as facts
 ),
 
@@ -16,14 +21,13 @@ spine as (
     {{ date_spine('bounds', 'first_day', 'last_day') }}
 ),
 
--- A fiscal period is the calendar period of the day moved back by the months the year starts later.
 starts as (
     select
         date_day,
         {{ date_start('week', 'date_day') }} as week_start,
         {{ date_start('month', 'date_day') }} as month_start,
-        {{ add_months(date_start('quarter', add_months(date_start('month', 'date_day'), -shift)), shift) }} as quarter_start,
-        {{ add_months(date_start('year', add_months(date_start('month', 'date_day'), -shift)), shift) }} as year_start
+        {{ fiscal_start('quarter', 'date_day') }} as quarter_start,
+        {{ fiscal_start('year', 'date_day') }} as year_start
     from spine
 ),
 

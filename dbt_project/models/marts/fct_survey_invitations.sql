@@ -13,13 +13,7 @@ contacts as (
 ),
 
 surveys as (
-    select
-        survey_id as known_survey_id,
-        min(survey_name) as survey_name,
-        min(survey_type) as survey_type,
-        min(touchpoint) as touchpoint
-    from {{ ref('surveys') }}
-    group by survey_id
+    select * from {{ ref('surveys') }}
 ),
 
 answered as (
@@ -66,11 +60,12 @@ final as (
                 then 'opted_out'
             else 'silent'
         end as outcome
-        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %},
-        {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }}
+        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) -%}
+            , {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }}
         {%- endfor %}
     from asked
-    left join surveys on asked.survey_id = surveys.known_survey_id
+    left join surveys
+        on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
     left join answered on asked.invitation_id = answered.invitation_id
     left join contacts on asked.contact_id = contacts.contact_id
     left join opt_outs on asked.contact_id = opt_outs.contact_id

@@ -6,11 +6,7 @@
 
 with loads as (
     select * from {{ ref('stg_lake__loads') }}
-    where
-        {% for source_name, table_name in answer_tables().items() -%}
-            (lake_source = '{{ source_name }}' and table_name = '{{ table_name }}')
-            {{- ' or ' if not loop.last }}
-        {%- endfor %}
+    where lake_source || '.' || table_name in ({{ answer_tables_quoted() }})
 ),
 
 decided as (
@@ -35,8 +31,7 @@ final as (
         coalesce(decided.{{ decision }}, 0) as {{ decision }},
         {%- endfor %}
         loads.malformed_rows as malformed,
-        loads.delivered_rows - loads.malformed_rows
-        {%- for decision in decisions %} - coalesce(decided.{{ decision }}, 0){% endfor %} as difference
+        loads.delivered_rows - loads.malformed_rows - coalesce(decided.decided_rows, 0) as difference
     from loads
     left join decided on loads.load_id = decided.load_id
 )

@@ -1,0 +1,6 @@
+{#- Columns that are never null: one query per table, where a not_null test per column would be ten. -#}
+{% test never_null(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+where {% for column in columns %}{{ column }} is null{{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}

@@ -1,0 +1,97 @@
+"""Real runs on real files: every pipeline test starts the command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "seeds" / "raw"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A data folder and a configuration, and the commands a person would type."""
+
+    data: Path
+    config: Path = ROOT
+
+    @property
+    def landing(self) -> Path:
+        return self.data / "landing"
+
+    @property
+    def serving(self) -> Path:
+        return self.data / "serving" / "nps.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.data / "warehouse.duckdb"
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "NPS_DATA_DIR": str(self.data),
+            "NPS_CONFIG_DIR": str(self.config),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "orchestration", *arguments],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=600,
+        )
+
+    def succeed(self, *arguments: str) -> str:
+        """Run a command that must work; its output."""
+        done = self(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Ask the published file."""
+        with duckdb.connect(self.serving, read_only=True) as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+    def content(self, *, but: str = "load_id, loaded_at, source_file, source_line") -> dict[str, list[tuple[Any, ...]]]:
+        """All published rows by table, sorted, without what tells when and from which file they came.
+
+        Rows of quality_check_results are of a run, not of the data, and are left out.
+        """
+        dropped = {name.strip() for name in but.split(",")}
+        content = {}
+        with duckdb.connect(self.serving, read_only=True) as connection:
+            for schema, table in connection.execute(
+                "select schema_name, table_name from duckdb_tables() order by all"
+            ).fetchall():
+                if table in ("quality_check_results", "publication"):
+                    continue
+                columns = [
+                    row[0]
+                    for row in connection.execute(
+                        "select column_name from duckdb_columns() where schema_name = ? and table_name = ?",
+                        [schema, table],
+                    ).fetchall()
+                    if row[0] not in dropped
+                ]
+                listed = ", ".join(f'"{column}"' for column in columns)
+                content[table] = connection.execute(f"select {listed} from {schema}.{table} order by all").fetchall()
+        return content
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The sample company after `make demo`; tests only read it."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("sample"))
+    (pipeline.data / "demo.txt").write_text(pipeline.succeed("demo"), encoding="utf-8")
+    return pipeline

@@ -1,0 +1,222 @@
+"""The generic file source: any export, any fault, end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pipeline
+
+SCORES = {
+    "": "missing_score",
+    "   ": "missing_score",
+    "N/A": "not_integer",
+    "ten": "not_integer",
+    "8.9": "not_integer",
+    "11": "out_of_range",
+    "-1": "out_of_range",
+    "0": "counted",
+    "9.0": "counted",
+    " 10 ": "counted",
+    "6": "counted",
+}
+
+SOURCE = """
+source: shop
+kind: file
+answers:
+  files: answers.*
+  key: Number
+  score: Rating
+  submitted_at: {column: When, format: iso8601, time_zone: Europe/Berlin}
+  survey: {column: Form}
+  respondent: Mail
+  email: Mail
+  account: Firm
+  comment: Text
+  segments: {shop: Shop}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Pipeline:
+    """A configuration outside the repository: one mapped export, one survey, one segment."""
+    config = tmp_path / "config"
+    reference = config / "seeds" / "reference"
+    reference.mkdir(parents=True)
+    (config / "sources").mkdir()
+    (config / "sources" / "shop.yml").write_text(SOURCE)
+    (config / "vars.yml").write_text(
+        "sources: [shop]\nbusiness_time_zone: Europe/Berlin\n"
+        "segments: [{name: shop, from: answer, column: shop, description: Which shop}]\n"
+    )
+    (reference / "surveys.csv").write_text(
+        "source_system,source_survey_id,survey_id,survey_name,survey_type,touchpoint,starts_on,ends_on\n"
+        "shop,exit,exit,At the exit,transactional,visit,,\n"
+    )
+    (reference / "staff_domains.csv").write_text("domain,why\nshop.example,our own\n")
+    (reference / "exclusions.csv").write_text(
+        "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
+    )
+    (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
+    pipeline = Pipeline(tmp_path / "data", config)
+    pipeline.landing.mkdir(parents=True)
+    return pipeline
+
+
+HEADER = ["Number", "Rating", "When", "Form", "Mail", "Firm", "Text", "Shop"]
+
+
+def answer(number: int, **values: str) -> dict[str, str]:
+    row = dict(zip(HEADER, [str(number), "9", "2025-03-01 12:00:00", "exit", "", "acme", "", "north"], strict=True))
+    return row | values
+
+
+def write_csv(path: Path, rows: list[dict[str, str]], encoding: str = "utf-8") -> None:
+    lines = [",".join(HEADER)]
+    lines += [",".join('"' + row[name].replace('"', '""') + '"' for name in HEADER) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+
+
+def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> None:
+    rows = [answer(n, Rating=score) for n, score in enumerate(SCORES, start=1)]
+    expected = dict(enumerate(SCORES.values(), start=1))
+    special = [
+        (answer(101, When="2199-01-01 00:00:00"), "invalid_time"),
+        (answer(102, When="yesterday"), "invalid_time"),
+        (answer(103, Form="pilot"), "unknown_survey"),
+        (answer(104, Mail="bob@shop.example"), "staff"),
+        (answer(105, Text='two\nlines, a "quote" and an address: me@home.example'), "counted"),
+        (answer(106, Firm="ACME Inc", When="2025-03-31 23:30:00"), "counted"),
+    ]
+    rows += [row for row, _ in special]
+    expected |= {int(row["Number"]): decision for row, decision in special}
+    rows += [answer(n) for n in range(200, 300)]  # enough sound rows that the guard lets the file pass
+    expected |= dict.fromkeys(range(200, 300), "counted")
+    path = shop.landing / "answers.csv"
+    write_csv(path, rows)
+    ragged = "300,9,too,few"
+    path.write_text(path.read_text() + ragged + "\n" + '"301","9","2025-03-01 12:00:00","exit","","acme","","south"\n')
+    expected[301] = "counted"
+
+    shop.succeed("run")
+
+    decided = shop.query(
+        "select source_response_id::int, decision, source_file, source_line from marts.response_eligibility"
+    )
+    assert {number: decision for number, decision, _, _ in decided} == expected
+    lines = path.read_text().split("\n")
+    for number, _, file, line in decided:
+        assert file == "answers.csv"
+        assert lines[line - 1].startswith(f'"{number}"'), (number, line)
+    rejected = set(expected.values()) & {
+        "not_integer",
+        "out_of_range",
+        "invalid_time",
+        "unknown_survey",
+    }
+    quarantined = shop.query("select reason, source_line, raw_row from quality.quality_quarantine")
+    assert {reason for reason, _, _ in quarantined if not reason.startswith("malformed")} == rejected
+    (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
+    assert lines[malformed[1] - 1] == malformed[2] == ragged
+    assert shop.query("select delivered_rows, counted, malformed, difference from quality.quality_reconciliation") == [
+        (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)
+    ]
+
+    facts = {
+        number: (score, category, comment, account, day.isoformat())
+        for number, score, category, comment, account, day in shop.query(
+            """
+            select source_response_id::int, score, category, comment, account_id, response_date
+            from marts.fct_nps_responses
+            """
+        )
+    }
+    numbers = {score: n for n, score in enumerate(SCORES, start=1)}
+    assert facts[numbers["0"]][:2] == (0, "detractor")
+    assert facts[numbers["6"]][:2] == (6, "detractor")
+    assert facts[numbers["9.0"]][:2] == (9, "promoter")
+    assert facts[numbers[" 10 "]][:2] == (10, "promoter")
+    assert facts[105][2] == 'two\nlines, a "quote" and an address: ***'
+    assert facts[106][3:] == ("acme", "2025-03-31")
+
+
+def test_the_same_key_file_and_answer_count_once(shop: Pipeline) -> None:
+    rows = [answer(n, Mail=f"p{n}@home.example") for n in range(20)]
+    write_csv(shop.landing / "answers.csv", [*rows, rows[0], rows[1] | {"Rating": "3"}])
+    shop.succeed("run")
+    decisions = "select decision, count(*) from marts.response_eligibility group by all order by all"
+    once = [("counted", 20), ("duplicate", 1), ("superseded", 1)]
+    assert shop.query(decisions) == once
+    assert shop.query("select score from marts.fct_nps_responses where source_response_id = '1'") == [(3,)]
+
+    # The same file under another name is no news; a changed one is a new load of the same keys.
+    (shop.landing / "answers.txt").write_bytes((shop.landing / "answers.csv").read_bytes())
+    assert "nothing new" in shop.succeed("run")
+    write_csv(shop.landing / "answers.txt", [row | {"Rating": "0"} for row in rows])
+    shop.succeed("run")
+    assert shop.query("select distinct score, count(*) from marts.fct_nps_responses group by all") == [(0, 20)]
+
+
+@pytest.mark.parametrize("shape", ["json lines", "parquet", "latin-1", "utf-16", "utf-8-sig"])
+def test_any_format_and_encoding(shop: Pipeline, shape: str) -> None:
+    rows = [answer(n, Text="Grüße", Shop="süd") for n in range(12)]
+    if shape == "json lines":
+        (shop.landing / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif shape == "parquet":
+        import duckdb  # noqa: PLC0415
+
+        write_csv(shop.landing / "answers.csv", rows)
+        duckdb.execute(f"copy (from read_csv('{shop.landing}/answers.csv')) to '{shop.landing}/answers.parquet'")
+        (shop.landing / "answers.csv").unlink()
+    else:
+        write_csv(shop.landing / "answers.csv", rows, encoding=shape)
+    shop.succeed("run")
+    assert shop.query("select shop, comment, count(*) from marts.fct_nps_responses group by all") == [
+        ("süd", "Grüße", 12)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["answers.*", "landing"]),
+        (b"", ["answers.csv", "empty"]),
+        (b"Number,Score,When\n1,9,x\n", ["answers.csv", "Rating", "Score"]),
+        (b'Number,Rating,When,Form,Mail,Firm,Text,Shop\n1,9,"2025-03-01,exit\n', ["answers.csv", "line 2"]),
+    ],
+)
+def test_an_unreadable_file_is_refused_with_a_remedy(shop: Pipeline, content: bytes | None, words: list[str]) -> None:
+    if content is not None:
+        (shop.landing / "answers.csv").write_bytes(content)
+    done = shop("run")
+    assert done.returncode == 1
+    for word in words:
+        assert word in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not shop.serving.exists()
+
+
+def test_a_file_with_only_a_header_is_a_load_of_no_rows(shop: Pipeline) -> None:
+    write_csv(shop.landing / "answers.csv", [])
+    done = shop("run")
+    assert done.returncode == 1  # a warehouse without a single answer is not published
+    assert "answers" in done.stdout
+    write_csv(shop.landing / "answers.more.csv", [answer(n) for n in range(12)])
+    shop.succeed("run")
+    assert shop.query("select source_file, delivered_rows from quality.quality_reconciliation order by all") == [
+        ("answers.csv", 0),
+        ("answers.more.csv", 12),
+    ]
+
+
+def test_a_wrong_configuration_names_file_and_fault(shop: Pipeline) -> None:
+    source = shop.config / "sources" / "shop.yml"
+    source.write_text(SOURCE.replace("score: Rating", "scores: Rating"))
+    done = shop("run")
+    assert done.returncode == 1
+    assert "shop.yml" in done.stdout
+    assert "scores" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

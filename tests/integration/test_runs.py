@@ -1,0 +1,105 @@
+"""Runs repeated, interrupted, reordered and refused: the published content never depends on the way it came about."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SAMPLE, Pipeline
+
+
+@pytest.fixture
+def copy_of_sample(sample: Pipeline, tmp_path: Path) -> Pipeline:
+    """The sample company in a folder of its own, to do things to."""
+    shutil.copytree(sample.data, tmp_path / "data", copy_function=shutil.copy2)
+    return Pipeline(tmp_path / "data")
+
+
+def test_a_second_run_changes_nothing(copy_of_sample: Pipeline) -> None:
+    before = copy_of_sample.serving.read_bytes()
+    printed = copy_of_sample.succeed("demo")
+    assert copy_of_sample.serving.read_bytes() == before
+    assert "nothing new" in printed
+
+
+def test_a_deleted_warehouse_is_rebuilt_from_the_lake(sample: Pipeline, copy_of_sample: Pipeline) -> None:
+    copy_of_sample.warehouse.unlink()
+    copy_of_sample.serving.unlink()
+    shutil.rmtree(copy_of_sample.landing)
+    copy_of_sample.landing.mkdir()
+    copy_of_sample.succeed("run")
+    assert copy_of_sample.content(but="") == sample.content(but="")
+
+
+def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
+    """The same files under names that sort the other way round, the later half in a run before the others."""
+    pipeline = Pipeline(tmp_path / "data")
+    files = sorted(path for path in SAMPLE.rglob("*.csv"))
+    for number, file in enumerate(files):
+        folder = pipeline.landing / file.parent.relative_to(SAMPLE)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, folder / f"{len(files) - number:03}-{file.name}")
+    later = pipeline.landing / "delighted" / "survey_responses"
+    held_back = tmp_path / "held_back"
+    held_back.mkdir()
+    for file in sorted(later.iterdir())[12:]:
+        shutil.move(file, held_back / file.name)
+    pipeline.succeed("run")
+    assert pipeline.content() != sample.content()
+    for file in held_back.iterdir():
+        shutil.move(file, later / file.name)
+    pipeline.succeed("run")
+    assert pipeline.content() == sample.content()
+
+
+def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pipeline) -> None:
+    """A score column of words would pass unnoticed into quarantine row by row; the guard stops the file whole."""
+    before = copy_of_sample.serving.read_bytes()
+    answers = copy_of_sample.landing / "delighted" / "survey_responses"
+    header = (answers / "2024-01.csv").read_text(encoding="utf-8").splitlines()[0]
+    rows = [f'x{n},p{n},nps,very likely,,,1735689600,1735689600,"{{}}",[],[],' for n in range(20)]
+    bad = answers / "2025-07.csv"
+    bad.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    (answers / "2025-08.csv").write_text("id,score\n", encoding="utf-8")
+
+    done = copy_of_sample("run")
+    assert done.returncode == 1
+    assert "2025-07.csv" in done.stdout
+    assert "score" in done.stdout
+    assert "2025-08.csv" in done.stdout
+    assert "person" in done.stdout  # one of the columns the second file lacks
+    assert "The published file is as it was" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert copy_of_sample.serving.read_bytes() == before
+
+    # Repaired, it is loaded; nothing of the refused try is left behind.
+    bad.write_text("\n".join([header, *(row.replace("very likely", "9") for row in rows)]) + "\n", encoding="utf-8")
+    (answers / "2025-08.csv").unlink()
+    copy_of_sample.succeed("run")
+    loaded = copy_of_sample.query(
+        "select delivered_rows, unknown_survey from quality.quality_reconciliation where source_file like '%2025-07.csv'"
+    )
+    assert loaded == [(20, 20)]
+
+
+def test_a_mart_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    for name in ("sources", "seeds/reference", "expectations"):
+        shutil.copytree(copy_of_sample.config / name, config / name)
+    thresholds = config / "expectations" / "thresholds.yml"
+    text = thresholds.read_text(encoding="utf-8")
+    stricter = text.replace(
+        "relationship: { min: 0.03, max: 0.80, severity: warn }",
+        "relationship: { min: 0.6, max: 0.8, severity: block }",
+    )
+    assert stricter != text
+    thresholds.write_text(stricter, encoding="utf-8")
+    before = copy_of_sample.serving.read_bytes()
+
+    done = Pipeline(copy_of_sample.data, config)("run")
+    assert done.returncode == 1
+    assert "relationship" in done.stdout
+    assert copy_of_sample.serving.read_bytes() == before
+    assert "Traceback" not in done.stdout + done.stderr
