@@ -21,7 +21,7 @@ TREND_PERIODS = 8
 SCALE_WIDTH = 37  # characters for −100..100; odd, so that 0 has one of its own
 SUITES = {
     "loads": "new files (Great Expectations)",
-    "dbt": "models (dbt tests and unit tests)",
+    "dbt": "models (dbt tests)",
     "marts": "marts (Great Expectations)",
 }
 

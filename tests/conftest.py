@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -87,6 +88,14 @@ class Pipeline:
                 listed = ", ".join(f'"{column}"' for column in columns)
                 content[table] = connection.execute(f"select {listed} from {schema}.{table} order by all").fetchall()
         return content
+
+
+def unit_tests_passed(pipeline: Pipeline) -> int:
+    """Run dbt's unit tests over a built warehouse; how many passed, when all did."""
+    output = pipeline.succeed("dbt", "test", "--select", "test_type:unit")
+    found = re.search(r"Done\. PASS=(\d+) WARN=0 ERROR=0 SKIP=0", output)
+    assert found, output
+    return int(found[1])
 
 
 @pytest.fixture(scope="session")

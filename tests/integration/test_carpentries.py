@@ -27,7 +27,8 @@ def carpentries(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 def test_the_published_score_is_the_one_counted_by_hand(carpentries: Pipeline) -> None:
     (row,) = carpentries.query(
         """
-        select responses, detractors, passives, promoters, round(nps, 1)::text, round(ci_low, 1)::text, round(ci_high, 1)::text
+        select responses, detractors, passives, promoters,
+            round(nps, 1)::text, round(ci_low, 1)::text, round(ci_high, 1)::text
         from marts.nps_overall where segment = 'all'
         """
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from tests.conftest import Pipeline
+from tests.conftest import Pipeline, unit_tests_passed
 
 SCORES = {
     "": "missing_score",
@@ -37,6 +38,13 @@ answers:
   account: Firm
   comment: Text
   segments: {shop: Shop}
+invitations:
+  files: invited.csv
+  key: Visit
+  survey: {value: exit}
+  sent_at: {column: Day, format: "%d.%m.%Y", time_zone: Europe/Berlin}
+  invited: People
+  account: Firm
 """
 
 
@@ -63,6 +71,7 @@ def shop(tmp_path: Path) -> Pipeline:
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)
+    (pipeline.landing / "invited.csv").write_text("Visit,Day,People,Firm\nv1,01.03.2025,400,acme\n")
     return pipeline
 
 
@@ -125,6 +134,12 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)
     ]
 
+    # The group was asked as one: every counted answer of its account takes one of its places.
+    counted = list(expected.values()).count("counted")
+    assert shop.query("select invited, answered, responses from marts.nps_overall where segment = 'all'") == [
+        (400, counted, counted)
+    ]
+
     facts = {
         number: (score, category, comment, account, day.isoformat())
         for number, score, category, comment, account, day in shop.query(
@@ -141,6 +156,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert facts[numbers[" 10 "]][:2] == (10, "promoter")
     assert facts[105][2] == 'two\nlines, a "quote" and an address: ***'
     assert facts[106][3:] == ("acme", "2025-03-31")
+    assert unit_tests_passed(shop) >= 14
 
 
 def test_the_same_key_file_and_answer_count_once(shop: Pipeline) -> None:
@@ -160,43 +176,41 @@ def test_the_same_key_file_and_answer_count_once(shop: Pipeline) -> None:
     assert shop.query("select distinct score, count(*) from marts.fct_nps_responses group by all") == [(0, 20)]
 
 
-@pytest.mark.parametrize("shape", ["json lines", "parquet", "latin-1", "utf-16", "utf-8-sig"])
-def test_any_format_and_encoding(shop: Pipeline, shape: str) -> None:
-    rows = [answer(n, Text="Grüße", Shop="süd") for n in range(12)]
-    if shape == "json lines":
-        (shop.landing / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    elif shape == "parquet":
-        import duckdb  # noqa: PLC0415
-
-        write_csv(shop.landing / "answers.csv", rows)
-        duckdb.execute(f"copy (from read_csv('{shop.landing}/answers.csv')) to '{shop.landing}/answers.parquet'")
-        (shop.landing / "answers.csv").unlink()
-    else:
-        write_csv(shop.landing / "answers.csv", rows, encoding=shape)
+def test_any_format_and_encoding(shop: Pipeline) -> None:
+    """One file of each kind, in one run: the same twelve answers with keys of their own."""
+    kinds = ("utf-8", "utf-8-sig", "latin-1", "utf-16", "json lines", "parquet")
+    for number, kind in enumerate(kinds):
+        rows = [answer(100 * number + n, Text="Grüße", Shop=kind, Mail=f"{kind}{n}@home.example") for n in range(12)]
+        name = kind.replace(" ", "-")
+        if kind == "json lines":
+            (shop.landing / f"answers.{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        elif kind == "parquet":
+            write_csv(shop.data / "typed.csv", rows)
+            target = shop.landing / f"answers.{name}.parquet"
+            duckdb.execute(f"copy (from read_csv('{shop.data / 'typed.csv'}')) to '{target}'")
+        else:
+            write_csv(shop.landing / f"answers.{name}.csv", rows, encoding=kind)
     shop.succeed("run")
-    assert shop.query("select shop, comment, count(*) from marts.fct_nps_responses group by all") == [
-        ("süd", "Grüße", 12)
-    ]
+    found = shop.query("select shop, comment, count(*) from marts.fct_nps_responses group by all order by all")
+    assert found == [(kind, "Grüße", 12) for kind in sorted(kinds)]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
+def test_an_unreadable_file_is_refused_with_a_remedy(shop: Pipeline) -> None:
+    faults: list[tuple[bytes | None, list[str]]] = [
         (None, ["answers.*", "landing"]),
         (b"", ["answers.csv", "empty"]),
         (b"Number,Score,When\n1,9,x\n", ["answers.csv", "Rating", "Score"]),
         (b'Number,Rating,When,Form,Mail,Firm,Text,Shop\n1,9,"2025-03-01,exit\n', ["answers.csv", "line 2"]),
-    ],
-)
-def test_an_unreadable_file_is_refused_with_a_remedy(shop: Pipeline, content: bytes | None, words: list[str]) -> None:
-    if content is not None:
-        (shop.landing / "answers.csv").write_bytes(content)
-    done = shop("run")
-    assert done.returncode == 1
-    for word in words:
-        assert word in done.stdout, done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    assert not shop.serving.exists()
+    ]
+    for content, words in faults:
+        if content is not None:
+            (shop.landing / "answers.csv").write_bytes(content)
+        done = shop("run")
+        assert done.returncode == 1
+        for word in words:
+            assert word in done.stdout, done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+        assert not shop.serving.exists()
 
 
 def test_a_file_with_only_a_header_is_a_load_of_no_rows(shop: Pipeline) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SAMPLE, Pipeline
+from tests.conftest import SAMPLE, Pipeline, unit_tests_passed
 
 
 @pytest.fixture
@@ -15,6 +15,10 @@ def copy_of_sample(sample: Pipeline, tmp_path: Path) -> Pipeline:
     """The sample company in a folder of its own, to do things to."""
     shutil.copytree(sample.data, tmp_path / "data", copy_function=shutil.copy2)
     return Pipeline(tmp_path / "data")
+
+
+def test_unit_tests_of_the_models_pass(copy_of_sample: Pipeline) -> None:
+    assert unit_tests_passed(copy_of_sample) >= 15
 
 
 def test_a_second_run_changes_nothing(copy_of_sample: Pipeline) -> None:
@@ -79,7 +83,10 @@ def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pip
     (answers / "2025-08.csv").unlink()
     copy_of_sample.succeed("run")
     loaded = copy_of_sample.query(
-        "select delivered_rows, unknown_survey from quality.quality_reconciliation where source_file like '%2025-07.csv'"
+        """
+        select delivered_rows, unknown_survey from quality.quality_reconciliation
+        where source_file like '%2025-07.csv'
+        """
     )
     assert loaded == [(20, 20)]
 

@@ -181,7 +181,10 @@ def test_no_address_or_name_reaches_the_published_file(sample: Pipeline) -> None
     leaks = []
     with duckdb.connect(sample.serving, read_only=True) as connection:
         for schema, table, column in connection.execute(
-            "select schema_name, table_name, column_name from duckdb_columns() where data_type = 'VARCHAR' and not internal"
+            """
+            select schema_name, table_name, column_name from duckdb_columns()
+            where data_type = 'VARCHAR' and not internal
+            """
         ).fetchall():
             values = connection.execute(f'select distinct lower("{column}") from {schema}.{table}').fetchall()
             for (value,) in values:
@@ -214,7 +217,7 @@ def test_checks_of_the_run_are_kept(sample: Pipeline) -> None:
         sample.query("select suite, count(*) from quality.quality_check_results where is_success group by all")
     )
     assert set(suites) == {"loads", "marts", "dbt"}
-    assert suites["dbt"] > 100
+    assert suites["dbt"] > 70
     assert sample.query("select * from quality.quality_check_results where severity = 'block' and not is_success") == []
     report = (sample.data / "docs" / "quality" / "index.html").read_text()
     assert "http://" not in report

@@ -8,7 +8,7 @@ respondents as (
         contact_id,
         max(account_id) as account_id,
         max(match_rule) as match_rule,
-        max(case when is_staff then 1 else 0 end) = 1 as is_staff
+        {{ dbt.bool_or('is_staff') }} as is_staff
     from {{ ref('int_respondents') }}
     group by contact_id
 ),

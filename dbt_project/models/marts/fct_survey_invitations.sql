@@ -21,16 +21,7 @@ answered as (
 ),
 
 opt_outs as (
-    select
-        respondents.contact_id,
-        min(events.event_at) as opted_out_at
-    from ({{ union_staging('contact_events') }}) as events
-    inner join {{ ref('int_respondents') }} as respondents
-        on
-            events.source_system = respondents.source_system
-            and events.source_contact_id = respondents.source_contact_id
-    where events.event_type = 'opted_out'
-    group by respondents.contact_id
+    select * from {{ ref('int_opt_outs') }}
 ),
 
 final as (

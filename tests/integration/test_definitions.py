@@ -1,0 +1,89 @@
+"""What Dagster shows: every asset with group, owner and description, every test and guard as a check."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Pipeline
+
+DESCRIBE = """
+import json
+from orchestration.definitions import defs
+graph = defs.resolve_asset_graph()
+print(json.dumps({
+    "assets": {
+        "/".join(key.path): {
+            "group": graph.get(key).group_name,
+            "owners": list(graph.get(key).owners),
+            "description": graph.get(key).description or "",
+        }
+        for key in graph.materializable_asset_keys
+    },
+    "checks": {
+        f"{'/'.join(key.asset_key.path)}:{key.name}": graph.get_check_spec(key).blocking
+        for key in graph.asset_check_keys
+    },
+    "jobs": [job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")],
+    "schedules": [schedule.name for schedule in defs.schedules],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(sample: Pipeline) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIBE],
+        cwd=ROOT,
+        env=os.environ | {"NPS_DATA_DIR": str(sample.data)},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    content: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return content
+
+
+def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> None:
+    assets = shown["assets"]
+    groups = {asset["group"] for asset in assets.values()}
+    assert groups == {"raw", "reference", "staging", "intermediate", "marts", "quality", "serving"}
+    assert [key for key, asset in assets.items() if not asset["owners"] or not asset["description"]] == []
+    for key in (
+        "delighted/survey_responses",
+        "salesforce/account_history",
+        "marts/fct_nps_responses",
+        "serving/nps_duckdb",
+    ):
+        assert key in assets
+
+
+def test_guards_and_dbt_tests_are_checks(shown: dict[str, Any]) -> None:
+    checks = shown["checks"]
+    raw = [key for key, asset in shown["assets"].items() if asset["group"] == "raw"]
+    for key in raw:
+        assert checks[f"{key}:new_files_are_readable"]
+        assert checks[f"{key}:new_rows_are_valid"]
+    for table in ("marts/fct_nps_responses", "marts/nps_by_segment_period", "quality/quality_reconciliation"):
+        assert checks[f"{table}:great_expectations"], "a guard of the marts blocks publishing"
+    assert "quality/quality_reconciliation:nothing_is_lost" in checks
+    assert "marts/nps_by_segment_period:categories_add_up_to_responses" in checks
+
+
+def test_guarded_tables_are_those_of_the_suites() -> None:
+    from expectations.suites import build_mart_checks  # noqa: PLC0415
+    from expectations.thresholds import read_thresholds  # noqa: PLC0415
+    from orchestration.quality import GUARDED_TABLES  # noqa: PLC0415
+
+    thresholds = read_thresholds(ROOT / "expectations" / "thresholds.yml")
+    assert {check.table_name for check in build_mart_checks(thresholds)} == set(GUARDED_TABLES)
+
+
+def test_job_and_schedule(shown: dict[str, Any]) -> None:
+    assert shown["jobs"] == ["pipeline"]
+    assert shown["schedules"] == ["every_morning"]
