@@ -169,3 +169,14 @@
         unnest(generate_series(1, {{ size }})) as position_in_group
     from {{ relation }}
 {%- endmacro %}
+
+
+{#- One row per number 1..last, an SQL expression over `relation`, as column `name`. -#}
+{% macro number_spine(relation, last, name) -%}
+    {{ return(adapter.dispatch('number_spine', 'nps')(relation, last, name)) }}
+{%- endmacro %}
+
+{% macro duckdb__number_spine(relation, last, name) -%}
+    select unnest(generate_series(1, cast({{ last }} as bigint))) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}

@@ -11,9 +11,7 @@
 
 {#- A share 0..1 as a decimal with six digits; null where the denominator is 0. -#}
 {% macro rate(numerator, denominator) -%}
-    cast(
-        floor(({{ numerator }}) * 1000000e0 / nullif({{ denominator }}, 0) + 0.5e0) / 1000000e0 as decimal(9, 6)
-    )
+    {{ six_digits('1e0 * (' ~ numerator ~ ') / nullif(' ~ denominator ~ ', 0)') }}
 {%- endmacro %}
 
 
@@ -30,13 +28,25 @@
     `side` is -1 or 1, `z` the quantile of the confidence level. Publish both bounds, never "+-": the centre is shrunk.
 -#}
 {% macro nps_bound(promoters, detractors, responses, z, side) -%}
-    {%- set n = '(' ~ responses ~ ' + 3e0)' -%}
-    {%- set theta = '((' ~ promoters ~ ' - ' ~ detractors ~ ') / ' ~ n ~ ')' -%}
-    {%- set error = 'sqrt(((' ~ promoters ~ ' + ' ~ detractors ~ ' + 1.5e0) / ' ~ n ~ ' - ' ~ theta ~ ' * ' ~ theta ~ ') / ' ~ n ~ ')' -%}
+    {%- set theta = shrunk_theta(promoters, detractors, responses) -%}
+    {%- set error = 'sqrt(' ~ shrunk_variance(promoters, detractors, responses) ~ ')' -%}
     case
         when {{ responses }} > 0
             then 100e0 * greatest(-1e0, least(1e0, {{ theta }} {{ '-' if side < 0 else '+' }} {{ z }} * {{ error }}))
     end
+{%- endmacro %}
+
+
+{#- (p - d) / n with the pseudo-answers of the adjusted Wald interval, as a share -1..1. -#}
+{% macro shrunk_theta(promoters, detractors, responses) -%}
+    (({{ promoters }} - {{ detractors }}) / ({{ responses }} + 3e0))
+{%- endmacro %}
+
+
+{#- The variance of that share; of the mean, not of one answer. -#}
+{% macro shrunk_variance(promoters, detractors, responses) -%}
+    {%- set theta = shrunk_theta(promoters, detractors, responses) -%}
+    ((({{ promoters }} + {{ detractors }} + 1.5e0) / ({{ responses }} + 3e0) - {{ theta }} * {{ theta }}) / ({{ responses }} + 3e0))
 {%- endmacro %}
 
 
@@ -104,4 +114,185 @@
     {%- set parts = coefficients.split(', ') -%}
     {{- '(' * (parts | length - 1) }}{{ parts[0] }}
     {%- for part in parts[1:] %} * {{ x }} + {{ part }}){% endfor -%}
+{%- endmacro %}
+
+
+{#-
+    P(Z > x) of the standard normal for x >= 0, absolute error below 1e-15.
+    Hart (1968), algorithm 5666, as in West (2005), "Better approximations to cumulative normal functions", Wilmott.
+-#}
+{% macro normal_tail(x) -%}
+    {%- set numerator = '3.52624965998911e-2, 7.00383064443688e-1, 6.37396220353165e0, 3.3912866078383e1, 1.12079291497871e2, 2.21213596169931e2, 2.20206867912376e2' -%}
+    {%- set denominator = '8.83883476483184e-2, 1.75566716318264e0, 1.6064177579207e1, 8.67807322029461e1, 2.96564248779674e2, 6.37333633378831e2, 7.93826512519948e2, 4.40413735824752e2' -%}
+    case
+        when {{ x }} > 37e0 then 0e0
+        when {{ x }} < 7.07106781186547e0
+            then exp(-({{ x }} * {{ x }}) / 2e0) * {{ polynomial(numerator, x) }} / {{ polynomial(denominator, x) }}
+        else exp(-({{ x }} * {{ x }}) / 2e0) / 2.506628274631e0
+            / ({{ x }} + 1e0 / ({{ x }} + 2e0 / ({{ x }} + 3e0 / ({{ x }} + 4e0 / ({{ x }} + 0.65e0)))))
+    end
+{%- endmacro %}
+
+
+{#-
+    z of the difference of two independent scores, from the same shrunk estimates as their intervals:
+    (theta1 - theta0) / sqrt(SE1^2 + SE0^2). Rocks (2016).
+-#}
+{% macro nps_difference_z(promoters, detractors, responses, promoters_0, detractors_0, responses_0) -%}
+    ({{ shrunk_theta(promoters, detractors, responses) }} - {{ shrunk_theta(promoters_0, detractors_0, responses_0) }})
+    / sqrt(
+        {{ shrunk_variance(promoters, detractors, responses) }}
+        + {{ shrunk_variance(promoters_0, detractors_0, responses_0) }}
+    )
+{%- endmacro %}
+
+
+{#-
+    The comparison with an earlier window of the same cell, as CTEs that end in `compared`: the columns of `cells` with
+    previous_promoters, previous_detractors, previous_responses, p and q. `offset` is the distance in rows; windows
+    must not overlap. p is two-sided, and only where both windows have directional evidence; q is that of
+    Benjamini & Hochberg (1995), JRSS B 57(1), over the cells of one `family`.
+-#}
+{% macro comparison_ctes(cells, cell_key, order_by, offset, family) -%}
+    with_previous as (
+        select
+            *,
+            lag(promoters, {{ offset }}) over cell as previous_promoters,
+            lag(detractors, {{ offset }}) over cell as previous_detractors,
+            lag(responses, {{ offset }}) over cell as previous_responses
+        from {{ cells }}
+        window cell as (partition by {{ cell_key | join(', ') }} order by {{ order_by }})
+    ),
+
+    with_z as (
+        select
+            *,
+            case
+                when
+                    responses >= {{ var('evidence_minimum').directional }}
+                    and previous_responses >= {{ var('evidence_minimum').directional }}
+                    then abs({{ nps_difference_z(
+                        'promoters', 'detractors', 'responses',
+                        'previous_promoters', 'previous_detractors', 'previous_responses'
+                    ) }})
+            end as z
+        from with_previous
+    ),
+
+    with_p as (
+        select
+            *,
+            2e0 * {{ normal_tail('z') }} as p
+        from with_z
+    ),
+
+    ranked as (
+        select
+            *,
+            row_number() over (partition by {{ family | join(', ') }} order by p asc nulls last) as p_rank,
+            count(p) over (partition by {{ family | join(', ') }}) as family_size
+        from with_p
+    ),
+
+    compared as (
+        select
+            *,
+            min(p * family_size / p_rank) over (
+                partition by {{ family | join(', ') }}
+                order by p_rank desc
+                rows between unbounded preceding and current row
+            ) as q
+        from ranked
+    )
+{%- endmacro %}
+
+
+{#- The columns a comparison adds to a mart, from a row of `compared`. -#}
+{% macro comparison_measures(cell) -%}
+    {%- set responses = cell ~ '.responses' %}
+    {%- set responses_0 = cell ~ '.previous_responses' %}
+    {%- set score = points(nps(cell ~ '.promoters', cell ~ '.detractors', responses)) %}
+    {%- set score_0 = points(nps(cell ~ '.previous_promoters', cell ~ '.previous_detractors', responses_0)) %}
+    {%- set enough_0 = responses_0 ~ ' >= ' ~ var('evidence_minimum').interval %}
+    {%- set enough = responses ~ ' >= ' ~ var('evidence_minimum').interval ~ ' and ' ~ enough_0 %}
+        case when {{ enough_0 }} then {{ score_0 }} end as previous_nps,
+        cast(case when {{ enough }} then {{ score }} - {{ score_0 }} end as decimal(9, 4)) as nps_change,
+        {{ six_digits(cell ~ '.p') }} as p_value,
+        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as q_value,
+        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false) as is_significant
+{%- endmacro %}
+
+
+{#- A number as a decimal with six digits, rounded as points are. -#}
+{% macro six_digits(number) -%}
+    cast(floor(({{ number }}) * 1000000e0 + 0.5e0) / 1000000e0 as decimal(18, 6))
+{%- endmacro %}
+
+
+{#-
+    P(X > x) of the chi-square distribution for whole degrees of freedom, as CTEs that end in `chi_square_tails`
+    (the columns `key`, p). `cells` has the columns `key`, chi_square and degrees_of_freedom. The closed sums of
+    Abramowitz & Stegun (1964), 26.4.4 and 26.4.5, each term from its logarithm so that none overflows.
+-#}
+{% macro chi_square_tail_ctes(cells, key) -%}
+    chi_square_steps as (
+        select
+            step,
+            -- The logarithms of gamma(step) and of gamma(step + 1/2).
+            sum(case when step > 1 then ln(step - 1e0) else 0e0 end) over (order by step) as ln_whole,
+            0.5723649429247001e0 + sum(ln(step - 0.5e0)) over (order by step) as ln_half
+        from ({{ number_spine(cells, 'coalesce(max(degrees_of_freedom), 0) / 2 + 1', 'step') }}) as steps
+    ),
+
+    chi_square_terms as (
+        select
+            {% for column in key %}cells.{{ column }},
+            {% endfor -%}
+            cells.chi_square,
+            cells.degrees_of_freedom,
+            sum(
+                case
+                    when cells.chi_square <= 0 then 0e0
+                    when mod(cells.degrees_of_freedom, 2) = 0
+                        then exp((steps.step - 1e0) * ln(cells.chi_square / 2e0) - cells.chi_square / 2e0 - steps.ln_whole)
+                    else exp((steps.step - 0.5e0) * ln(cells.chi_square / 2e0) - cells.chi_square / 2e0 - steps.ln_half)
+                end
+            ) as term_sum
+        from {{ cells }} as cells
+        left join chi_square_steps as steps on steps.step <= floor(cells.degrees_of_freedom / 2e0)
+        group by {% for column in key %}cells.{{ column }}, {% endfor %}cells.chi_square, cells.degrees_of_freedom
+    ),
+
+    chi_square_tails as (
+        select
+            {{ key | join(', ') }},
+            case
+                when degrees_of_freedom < 1 or chi_square is null then null
+                when chi_square <= 0 then 1e0
+                when mod(degrees_of_freedom, 2) = 0 then term_sum
+                else coalesce(term_sum, 0e0) + 2e0 * {{ normal_tail('sqrt(chi_square)') }}
+            end as p
+        from chi_square_terms
+    )
+{%- endmacro %}
+
+
+{#-
+    AAPOR response rate 1 to 6 of named counts: complete, partial, refusal, non_contact, other, unknown_household,
+    unknown_other, not_eligible. AAPOR (2023), Standard Definitions, 10th edition.
+-#}
+{% macro aapor_rate(number, counts) -%}
+    {%- set c = counts -%}
+    {%- set complete = c.complete if number in (1, 3, 5) else '(' ~ c.complete ~ ' + ' ~ c.partial ~ ')' -%}
+    {%- set eligible = '(' ~ [c.complete, c.partial, c.refusal, c.non_contact, c.other] | join(' + ') ~ ')' -%}
+    {%- set unknown = '(' ~ c.unknown_household ~ ' + ' ~ c.unknown_other ~ ')' -%}
+    {%- if number in (1, 2) -%}
+        {{ rate(complete, eligible ~ ' + ' ~ unknown) }}
+    {%- elif number in (3, 4) -%}
+        {#- Of the unknown, the share e is taken to be eligible that is so among those of whom it is known. -#}
+        {%- set e = '1e0 * ' ~ eligible ~ ' / nullif(' ~ eligible ~ ' + ' ~ c.not_eligible ~ ', 0)' -%}
+        {{ rate(complete, eligible ~ ' + ' ~ unknown ~ ' * ' ~ e) }}
+    {%- else -%}
+        {{ rate(complete, eligible) }}
+    {%- endif -%}
 {%- endmacro %}

@@ -13,7 +13,7 @@ with counts as (
         sum(promoters) as promoters,
         sum(passives) as passives,
         sum(detractors) as detractors
-    from {{ ref('int_nps_daily_counts') }}
+    from {{ ref('int_daily_counts') }}
     group by survey_type, segment, segment_value
 ),
 
