@@ -6,7 +6,7 @@ import os
 
 import dagster as dg
 
-from orchestration.ingest import raw_table_assets
+from orchestration.ingest import lake_assets, raw_table_assets
 from orchestration.jobs import PIPELINE, daily_schedule
 from orchestration.pipeline import progress_logger
 from orchestration.publish import PUBLISHED_SCHEMAS, published_asset
@@ -23,7 +23,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     transform = transform_assets(settings, sources)
     published_from = [key for key in transform.keys if key.path[0] in PUBLISHED_SCHEMAS]
     return dg.Definitions(
-        assets=[raw_table_assets(settings, sources), transform, published_asset(settings, published_from)],
+        assets=[
+            raw_table_assets(settings, sources),
+            *lake_assets(sources),
+            transform,
+            published_asset(settings, published_from),
+        ],
         asset_checks=[mart_checks(settings)],
         jobs=[PIPELINE],
         schedules=[daily_schedule(settings)],

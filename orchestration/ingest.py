@@ -14,6 +14,7 @@ import dagster as dg
 from expectations.thresholds import read_thresholds
 from orchestration import loader
 from orchestration.loader import Load, RefusedFile
+from orchestration.quality import as_check_result
 from orchestration.settings import Settings
 from orchestration.sources import Sources, Table
 
@@ -120,6 +121,26 @@ def _judge(
     return refused
 
 
+def lake_assets(sources: Sources) -> list[dg.AssetSpec]:
+    """What loading and the guards write beside the raw tables, for the lineage: dbt reads it as sources."""
+    raw = [dg.AssetKey(list(key)) for key in sources.lake_tables]
+    return [
+        dg.AssetSpec(
+            dg.AssetKey(["lake", name]),
+            deps=raw,
+            group_name="raw",
+            owners=["team:data-engineering"],
+            kinds={kind},
+            description=description,
+        )
+        for name, kind, description in (
+            ("loads", "json", "The load register: one row per loaded file."),
+            ("malformed_rows", "parquet", "Delivered lines that could not be read as a row."),
+            ("check_results", "parquet", "Every check of every run, as the guards wrote it."),
+        )
+    ]
+
+
 def raw_table_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinition:
     """The raw tables of the lake as Dagster assets, each with two blocking checks."""
     keys = {dg.AssetKey(list(key)): tables for key, tables in sources.lake_tables.items()}
@@ -133,7 +154,7 @@ def raw_table_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
                 group_name="raw",
                 owners=["team:data-engineering"],
                 kinds={"parquet"},
-                description=f"Raw rows as delivered by files matching {' or '.join(t.files for t in tables)}.",
+                description=f"{key.path[0]}: rows as delivered, from files {' and '.join(t.files for t in tables)}.",
                 skippable=True,
             )
             for key, tables in keys.items()
@@ -152,18 +173,21 @@ def raw_table_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         can_subset=True,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        selected = [table for key in context.selected_asset_keys for table in keys[key]]
-        reports = load_new_files(settings, selected, run_id=context.run_id)
-        for key in sorted(context.selected_asset_keys):
+        # A check started alone means its table: there is nothing to judge but new files.
+        selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}
+        tables = [table for key in sorted(selected) for table in keys[key]]
+        reports = load_new_files(settings, tables, run_id=context.run_id)
+        for key in sorted(selected):
             report = reports[(key.path[0], key.path[1])]
-            yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
-            for name, faults in ((READABLE, report.unreadable), (VALID, report.invalid)):
-                yield dg.AssetCheckResult(
-                    asset_key=key,
-                    check_name=name,
-                    passed=not faults,
-                    severity=dg.AssetCheckSeverity.ERROR,
-                    metadata={"refused": faults, "warnings": report.warnings},
-                )
+            for sentence in [*report.unreadable, *report.invalid]:
+                context.log.error(sentence)
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
+            for name, failures, warnings in (
+                (READABLE, report.unreadable, []),
+                (VALID, report.invalid, report.warnings),
+            ):
+                if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys:
+                    yield as_check_result(key, name, failures, warnings=warnings)
 
     return load

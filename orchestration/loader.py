@@ -235,7 +235,7 @@ def discard(staged: StagedLoad) -> None:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What a reader found; the rows are in the table `records` of its connection, in file order."""
+    """What a reader found; the rows are in the view `records` of its connection, in file order."""
 
     columns: list[str]
     first_line: int  # of the first row; the others follow line by line, unless the table `lines` differs
@@ -263,7 +263,9 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
-                hint = " (carriage returns outside quotes?)" if scan.carriage_returns else ""
+                hint = (
+                    " (carriage returns outside quotes?)" if read is _read_delimited and scan.carriage_returns else ""
+                )
                 raise RefusedFile(f"cannot be read{hint}: {str(error).splitlines()[0]}; export it again") from error
             after = _status(file)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -302,7 +304,7 @@ def _write_data(connection: duckdb.DuckDBPyConnection, load: Load, first_line: i
     # Counting the hashes first leaves only the repeated rows to be ranked, and most files have none.
     connection.execute("""
         create temp table repeats as
-        select rowid as id, row_number() over (partition by _row_hash order by rowid) as ordinal
+        select file_row_number as id, row_number() over (partition by _row_hash order by file_row_number) as ordinal
         from records
         where _row_hash in (select _row_hash from records group by _row_hash having count(*) > 1)
     """)
@@ -323,12 +325,12 @@ def _write_data(connection: duckdb.DuckDBPyConnection, load: Load, first_line: i
             select
                 {", ".join(columns)},
                 {origin},
-                coalesce(lines.line, records.rowid + {first_line})::bigint as _line,
+                coalesce(lines.line, records.file_row_number + {first_line})::bigint as _line,
                 records._row_hash,
                 coalesce(repeats.ordinal, 1)::bigint as _row_ordinal
             from records
-            left join lines on lines.id = records.rowid
-            left join repeats on repeats.id = records.rowid
+            left join lines on lines.id = records.file_row_number
+            left join repeats on repeats.id = records.file_row_number
         ) to {_text(folder / DATA_FILE)} (format parquet, compression zstd)
     """)
     connection.execute(f"""
@@ -362,8 +364,7 @@ def _read_delimited(
     columns = _check_columns(table, header)
     # Everything is given and nothing guessed: sniffing types loses text, and a `new_line` that is not
     # the file's makes DuckDB return no rows without an error. The lines are counted afterwards.
-    connection.execute(f"""
-        create temp table records as
+    query = f"""
         select *, {_row_hash(columns)} as _row_hash
         from read_csv(
             {_pattern(text.path)}, auto_detect = false, header = true, skip = {blank_lines},
@@ -373,7 +374,8 @@ def _read_delimited(
             store_rejects = true, rejects_limit = {_MAX_MALFORMED_ROWS},
             rejects_line_size_limit = {_MAX_RECORD_BYTES}
         )
-    """)
+    """
+    _keep(connection, "records", query, scratch)
     faults = _faults(connection, len(columns))
     fault_lines = _number_lines(connection, text, header_lines, columns, faults)
     for line, fault in zip(fault_lines, faults, strict=True):
@@ -475,8 +477,8 @@ def _number_lines(
         return []
     connection.execute(f"""
         create temp table breaks as
-        select rowid as id, length(text) - length(replace(text, chr(10), '')) as lines
-        from (select rowid, concat_ws('', {", ".join(_fields(columns))}) as text from records)
+        select file_row_number as id, length(text) - length(replace(text, chr(10), '')) as lines
+        from (select file_row_number, concat_ws('', {", ".join(_fields(columns))}) as text from records)
         where contains(text, chr(10))
     """)
     unexplained -= _scalar(connection, "select coalesce(sum(lines), 0) from breaks")
@@ -489,10 +491,10 @@ def _number_lines(
         events = _gap_events(text.path, faults, skips_blank=len(columns) > 1)
         gaps, fault_lines = _find_gaps(events, header_lines + 1, breaks)
         unexplained -= sum(lines for _, lines in gaps)
-    if unexplained:
+    if unexplained or len(fault_lines) < len(faults):
         raise RefusedFile(
-            f"{abs(unexplained)} of its {text.scan.lines} lines belong to no row; deliver it with one kind of "
-            "line end (\\n or \\r\\n) and every quote closed"
+            f"its {text.scan.lines} lines do not add up to its rows; deliver it with one kind of line end "
+            "(\\n or \\r\\n) and every quote closed"
         )
     connection.execute(
         f"""
@@ -568,8 +570,7 @@ def _read_json_lines(
         # In JSON a bare carriage return is a blank; DuckDB would take some for line ends.
         path = _rewrite(path, scratch / "spaced", lambda chunk, _: chunk.replace(b"\r", b" "))
     # One column, no quotes and a delimiter that cannot occur: each line as it is.
-    connection.execute(f"""
-        create temp table delivered as
+    query = f"""
         select
             text,
             case
@@ -583,12 +584,13 @@ def _read_json_lines(
             columns = {{'text': 'VARCHAR'}}, delim = '\\0', quote = '', escape = '',
             max_line_size = {_MAX_RECORD_BYTES}, buffer_size = {2 * _MAX_RECORD_BYTES}
         )
-    """)
+    """
+    _keep(connection, "delivered", query, scratch)
     if _count(connection, "delivered") != text.scan.lines:
         raise RefusedFile("its lines cannot be told apart; deliver one JSON object per line")
     connection.execute("""
         insert into malformed
-        select rowid + 1, text, 'malformed_row: ' || fault from delivered
+        select file_row_number + 1, text, 'malformed_row: ' || fault from delivered
         where fault != ''
     """)
     last = connection.execute("select max(line) from malformed").fetchone()
@@ -599,8 +601,8 @@ def _read_json_lines(
         for (key,) in connection.execute("""
             select key
             from (
-                select rowid as id, unnest(keys) as key, generate_subscripts(keys, 1) as nth
-                from (select rowid, json_keys(text) as keys from delivered where fault is null)
+                select file_row_number as id, unnest(keys) as key, generate_subscripts(keys, 1) as nth
+                from (select file_row_number, json_keys(text) as keys from delivered where fault is null)
             )
             group by key
             order by min((id, nth))
@@ -611,23 +613,22 @@ def _read_json_lines(
     columns = _check_columns(table, keys)
     pointers = ", ".join(_text("/" + key.replace("~", "~0").replace("/", "~1")) for key in keys)
     values = ", ".join(f"nullif(fields[{nth}], '') as {field}" for nth, field in enumerate(_fields(columns), start=1))
-    connection.execute(f"""
-        create temp table records as
+    query = f"""
         select *, {_row_hash(columns)} as _row_hash
         from (
             select {values}
             from (select json_extract_string(text, [{pointers}]) as fields from delivered where fault is null)
         )
-    """)
+    """
+    _keep(connection, "records", query, scratch)
     connection.execute("""
         insert into lines
         from (
-            select row_number() over (order by rowid) - 1 as id, rowid + 1 as line
+            select row_number() over (order by file_row_number) - 1 as id, file_row_number + 1 as line
             from delivered where fault is null
         )
         where line != id + 1
     """)
-    connection.execute("drop table delivered")
     return _Reading(columns, 1, text.encoding)
 
 
@@ -635,7 +636,7 @@ def _read_json_lines(
 
 
 def _read_parquet(
-    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, _scan: _Scan, _scratch: Path
+    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, _scan: _Scan, scratch: Path
 ) -> _Reading:
     """Typed values become the text DuckDB prints for them, nested ones JSON; times with a zone are in UTC."""
     source = f"read_parquet({_pattern(file)}, hive_partitioning = false)"
@@ -646,10 +647,8 @@ def _read_parquet(
         f"nullif({_as_text(_name(name), kind)}, '') as {field}"
         for (name, kind, *_), field in zip(described, _fields(columns), strict=True)
     )
-    connection.execute(f"""
-        create temp table records as
-        select *, {_row_hash(columns)} as _row_hash from (select {values} from {source})
-    """)
+    query = f"select *, {_row_hash(columns)} as _row_hash from (select {values} from {source})"
+    _keep(connection, "records", query, scratch)
     return _Reading(columns, 1)
 
 
@@ -835,21 +834,21 @@ def _check_columns(table: Table, delivered: Sequence[str]) -> list[str]:
 
 
 def _fields(columns: Sequence[str]) -> list[str]:
-    """The columns' names within this module's SQL, where delivered ones could be `rowid` or `line`."""
+    """The columns' names within this module's SQL, where delivered ones could be `id` or `line`."""
     return [f"field_{place}" for place in range(len(columns))]
 
 
 def _row_hash(columns: Sequence[str]) -> str:
     """16 hex digits over the row's content: its columns with a value, in name order.
 
-    Name and value carry their lengths, so that no two contents read the same. Empty columns count for
-    nothing: a column that a vendor adds later leaves the rows that have no value there what they were.
+    The lengths of the values come first, so that no two contents read the same whatever characters they
+    hold. Empty columns count for nothing: a column that a vendor adds later leaves the rows that have no
+    value there what they were.
     """
-    parts = ", ".join(
-        f"{_text(f'{len(column.encode())}:{column}')} || strlen({field}) || ':' || {field}"
-        for column, field in sorted(zip(columns, _fields(columns), strict=True))
-    )
-    return f"left(md5(concat({parts})), 16)"
+    named = sorted(zip(columns, _fields(columns), strict=True))
+    lengths = ", ".join(f"strlen({field})" for _, field in named)
+    pairs = ", ".join(f"{_text(f'|{column}=')} || {field}" for column, field in named)
+    return f"left(md5(concat(concat_ws(',', {lengths}), {pairs})), 16)"
 
 
 # --------------------------------------------------------------------------------- the lake, and DuckDB
@@ -909,6 +908,21 @@ def _connect(scratch: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("create temp table lines (id bigint, line bigint)")
     connection.execute("create temp table malformed (line bigint, raw_row varchar, reason varchar)")
     return connection
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, view: str, query: str, scratch: Path) -> None:
+    """Keep a query's rows for several passes, as a view with their place in `file_row_number` (from 0).
+
+    DuckDB numbers rows in parallel only when it reads Parquet: numbering while parsing takes one core, and
+    a table in memory three times the memory for the same time.
+    """
+    path = scratch / f"{view}.parquet"
+    connection.execute(
+        f"copy ({query}) to {_text(path)} (format parquet, compression uncompressed, dictionary_size_limit 1)"
+    )
+    connection.execute(
+        f"create temp view {view} as select * from read_parquet({_pattern(path)}, file_row_number = true)"
+    )
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -57,9 +57,14 @@ def run_pipeline(settings: Settings, console: Console) -> Outcome:
 
 
 def configure_dagster(settings: Settings) -> None:
-    """Write the instance configuration: no telemetry, everything below the data folder."""
+    """Write the instance configuration into the data folder."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    (settings.dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    (settings.dagster_home / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "nux: {enabled: false}\n"
+        "# DuckDB lets one process write the warehouse: a second run waits for the first.\n"
+        "concurrency: {runs: {max_concurrent_runs: 1}}\n"
+    )
 
 
 def _outcome(is_success: bool, events: Sequence[DagsterEvent]) -> Outcome:
@@ -72,7 +77,7 @@ def _outcome(is_success: bool, events: Sequence[DagsterEvent]) -> Outcome:
             # dbt names its failed tests itself, with the models and unit tests that are no checks.
             is_dbt = event.step_key == "dbt_build"
             if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR and not is_dbt:
-                outcome.problems += _sentences(check.metadata)
+                outcome.problems += _sentences(check.metadata) or [check.check_name]
         elif event.event_type == DagsterEventType.STEP_FAILURE and not outcome.problems:
             outcome.problems += _reasons(event)
     return outcome
@@ -90,9 +95,9 @@ def _reasons(event: DagsterEvent) -> list[str]:
 
 
 def _sentences(metadata: Mapping[str, dg.MetadataValue]) -> list[str]:
-    """What a failed check of ours says: its metadata `refused` or `failed` is a list of sentences."""
-    values = [metadata[name].value for name in ("refused", "failed") if name in metadata]
-    return [str(sentence) for value in values if isinstance(value, list) for sentence in value]
+    """What a failed check of ours says: its metadata `failures` is a list of sentences."""
+    failures = metadata.get("failures")
+    return [line.removeprefix("- ") for line in str(failures.value).splitlines()] if failures else []
 
 
 class Progress:

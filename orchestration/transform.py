@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.publish import inputs_fingerprint, published_fingerprint
+from orchestration.quality import BuildStamp
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import Sources
 
@@ -85,15 +86,18 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         name="dbt_build",
     )
     def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        if context.run.tags.get(ONLY_IF_CHANGED) and published_fingerprint(settings.serving) == (
-            inputs_fingerprint(settings)
-        ):
+        fingerprint = inputs_fingerprint(settings)
+        if context.run.tags.get(ONLY_IF_CHANGED) and published_fingerprint(settings.serving) == fingerprint:
             context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
             return
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)
 
         validation.declare_results(settings.check_results)
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+        stamp = BuildStamp(settings)
+        stamp.withdraw()
+        # The results of an earlier run must not pass for those of one that dbt never began.
+        (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
         # Unit tests judge the code, not the data: `make test` runs them, and they take as long as the models.
         build = dbt.cli(
             ["build", "--exclude-resource-type", "unit_test", *dbt_vars(sources)],
@@ -102,6 +106,8 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         )
         try:
             yield from build.stream()
+            if not context.is_subset:
+                stamp.built(fingerprint)
         except DagsterDbtCliRuntimeError:
             raise dg.Failure(description="\n".join(dbt_failures(settings.dbt_target))) from None
         finally:
@@ -113,12 +119,14 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
 
 def dbt_failures(target: Path) -> list[str]:
     """What went wrong in the last dbt invocation, a sentence per node; the log where there is nothing to say."""
-    failures = [
+    results_file = target / "run_results.json"
+    if not results_file.exists():
+        return [f"dbt ended before it began; see {target / 'dbt.log'}"]
+    return [
         f"dbt: {result['unique_id'].split('.', 2)[2]}: {(result.get('message') or result['status']).strip()}"
-        for result in json.loads((target / "run_results.json").read_text())["results"]
+        for result in json.loads(results_file.read_text())["results"]
         if result["status"] in ("error", "fail", "runtime error")
     ]
-    return failures or [f"dbt ended before it began; see {target / 'dbt.log'}"]
 
 
 def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:

@@ -64,16 +64,17 @@ class Pipeline:
         with duckdb.connect(self.serving, read_only=True) as connection:
             return connection.execute(sql, list(parameters)).fetchall()
 
-    def content(self, *, but: str = "load_id, loaded_at, source_file, source_line") -> dict[str, list[tuple[Any, ...]]]:
-        """All published rows by table, sorted, without what tells when and from which file they came.
+    def content(self, *schemas: str, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
+        """All published rows by table, sorted, without the columns `but`.
 
         Rows of quality_check_results are of a run, not of the data, and are left out.
         """
-        dropped = {name.strip() for name in but.split(",")}
+        dropped = set(but)
         content = {}
         with duckdb.connect(self.serving, read_only=True) as connection:
             for schema, table in connection.execute(
-                "select schema_name, table_name from duckdb_tables() order by all"
+                "select schema_name, table_name from duckdb_tables() where schema_name in ? order by all",
+                [list(schemas) or ["marts", "quality"]],
             ).fetchall():
                 if table in ("quality_check_results", "publication"):
                     continue

@@ -1,3 +1,5 @@
+{{ config(meta = {'dagster': {'ref': {'name': 'nps_by_segment_period'}}}) }} -- whose check it is on the Dagster page
+
 -- The average of nps_contribution over the answers of a month is the NPS the mart shows for it.
 with facts as (
     select

@@ -5,9 +5,34 @@
 {%- endmacro %}
 
 
-{#- Columns that the facts have anyway; a segment of that name is the column itself. -#}
+{#- The segments a fact looks up; touchpoint, channel and language are columns of it anyway. -#}
 {% macro segments_added_to_facts() -%}
-    {{- return(var('segments') | rejectattr('name', 'in', ['touchpoint', 'channel', 'language']) | list) -}}
+    {{- return(
+        var('segments') | rejectattr('combine') | rejectattr('name', 'in', ['touchpoint', 'channel', 'language']) | list
+    ) -}}
+{%- endmacro %}
+
+
+{#- The combinations of other segments: {name: region_plan, combine: [region, plan]}. -#}
+{% macro combined_segments() -%}
+    {{- return(var('segments') | selectattr('combine') | list) -}}
+{%- endmacro %}
+
+
+{#- The value of a combination, from the columns of its parts. -#}
+{% macro combined_value(segment) -%}
+    {{ segment.combine | join(" || ' × ' || ") }}
+{%- endmacro %}
+
+
+{#- The state of the account that a fact shows: that of the day, or with segments_as_of: now, that of today. -#}
+{% macro as_of(accounts, moment) -%}
+    {%- if var('segments_as_of') == 'now' -%}
+        {{ accounts }}.is_current
+    {%- else -%}
+        {{ moment }} >= {{ accounts }}.valid_from
+            and {{ moment }} < {{ accounts }}.valid_to
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -16,6 +41,13 @@
     (the language of the answer, say) there is no count of invitations, hence no response rate.
 -#}
 {% macro is_known_when_asked(segment) -%}
+    {%- if segment.combine -%}
+        {%- set parts = var('segments') | selectattr('name', 'in', segment.combine) | list -%}
+        {%- for part in parts if not is_known_when_asked(part) -%}
+            {{- return(false) -}}
+        {%- endfor -%}
+        {{- return(true) -}}
+    {%- endif -%}
     {{- return(segment.from != 'answer' or segment.column == 'channel' or segment.get('asked', false)) -}}
 {%- endmacro %}
 

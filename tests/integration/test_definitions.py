@@ -23,7 +23,7 @@ print(json.dumps({
             "owners": list(graph.get(key).owners),
             "description": graph.get(key).description or "",
         }
-        for key in graph.materializable_asset_keys
+        for key in graph.get_all_asset_keys()
     },
     "checks": {
         f"{'/'.join(key.asset_key.path)}:{key.name}": graph.get_check_spec(key).blocking

@@ -34,7 +34,7 @@ def test_a_deleted_warehouse_is_rebuilt_from_the_lake(sample: Pipeline, copy_of_
     shutil.rmtree(copy_of_sample.landing)
     copy_of_sample.landing.mkdir()
     copy_of_sample.succeed("run")
-    assert copy_of_sample.content(but="") == sample.content(but="")
+    assert copy_of_sample.content() == sample.content()
 
 
 def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
@@ -51,11 +51,13 @@ def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
     for file in sorted(later.iterdir())[12:]:
         shutil.move(file, held_back / file.name)
     pipeline.succeed("run")
-    assert pipeline.content() != sample.content()
+    # Which of two equal rows counts is a matter of order; what is counted is not.
+    places = ("load_id", "loaded_at", "source_file", "source_line")
+    assert pipeline.content("marts", but=places) != sample.content("marts", but=places)
     for file in held_back.iterdir():
         shutil.move(file, later / file.name)
     pipeline.succeed("run")
-    assert pipeline.content() == sample.content()
+    assert pipeline.content("marts", but=places) == sample.content("marts", but=places)
 
 
 def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pipeline) -> None:

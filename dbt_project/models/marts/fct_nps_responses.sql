@@ -66,7 +66,7 @@ previous as (
     window ladder as (partition by contact_id, survey_type order by submitted_at, response_id)
 ),
 
-final as (
+found as (
     select
         scored.response_id,
         scored.source_system,
@@ -103,11 +103,19 @@ final as (
     left join accounts
         on
             scored.account_id = accounts.account_id
-            and scored.submitted_at >= accounts.valid_from
-            and scored.submitted_at < accounts.valid_to
+            and {{ as_of('accounts', 'scored.submitted_at') }}
     left join marks
         on scored.source_system = marks.source_system and scored.source_response_id = marks.source_response_id
     left join previous on scored.response_id = previous.response_id
+),
+
+final as (
+    select
+        {%- for segment in combined_segments() %}
+        {{ combined_value(segment) }} as {{ segment.name }},
+        {%- endfor %}
+        *
+    from found
 )
 
 select * from final

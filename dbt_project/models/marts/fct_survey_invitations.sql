@@ -24,7 +24,7 @@ opt_outs as (
     select * from {{ ref('int_opt_outs') }}
 ),
 
-final as (
+found as (
     select
         asked.invitation_id,
         asked.survey_id,
@@ -40,6 +40,9 @@ final as (
         asked.started_at,
         answered.submitted_at as responded_at,
         answered.response_id,
+        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %}
+        {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }},
+        {%- endfor %}
         case
             when asked.is_ineligible then 'ineligible'
             when answered.decision = 'counted' then 'answered'
@@ -51,9 +54,6 @@ final as (
                 then 'opted_out'
             else 'silent'
         end as outcome
-        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) -%}
-            , {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }}
-        {%- endfor %}
     from asked
     left join surveys
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
@@ -63,8 +63,16 @@ final as (
     left join accounts
         on
             asked.account_id = accounts.account_id
-            and asked.sent_at >= accounts.valid_from
-            and asked.sent_at < accounts.valid_to
+            and {{ as_of('accounts', 'asked.sent_at') }}
+),
+
+final as (
+    select
+        {%- for segment in combined_segments() if is_known_when_asked(segment) %}
+        {{ combined_value(segment) }} as {{ segment.name }},
+        {%- endfor %}
+        *
+    from found
 )
 
 select * from final
