@@ -62,10 +62,12 @@
 
 {% macro duckdb__utc_timestamp(text, format, time_zone) -%}
     {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
-        {#- try: a number too large for a timestamp is a fault of the row, not of the run. -#}
-        try(make_timestamp(
-            cast(cast({{ text }} as double) * {{ 1000000 if format == 'epoch_seconds' else 1000 }} as bigint)
-        ))
+        {#- A number too large for a timestamp is a fault of the row, not of the run. -#}
+        {%- set number = 'try_cast(' ~ text ~ ' as double)' -%}
+        case
+            when abs({{ number }}) < {{ '1e11' if format == 'epoch_seconds' else '1e14' }}
+                then make_timestamp(cast({{ number }} * {{ 1000000 if format == 'epoch_seconds' else 1000 }} as bigint))
+        end
     {%- elif format == 'iso8601' -%}
         case
             when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
@@ -112,17 +114,17 @@
 
 {% macro add_months(date, months) -%}{{ return(adapter.dispatch('add_months', 'nps')(date, months)) }}{%- endmacro %}
 
-{% macro duckdb__add_months(date, months) -%}cast({{ date }} + interval ({{ months }}) month as date){%- endmacro %}
+{% macro duckdb__add_months(date, months) -%}cast({{ date }} + interval '{{ months }}' month as date){%- endmacro %}
 
 
 {% macro add_days(date, days) -%}{{ return(adapter.dispatch('add_days', 'nps')(date, days)) }}{%- endmacro %}
 
-{% macro duckdb__add_days(date, days) -%}cast({{ date }} + interval ({{ days }}) day as date){%- endmacro %}
+{% macro duckdb__add_days(date, days) -%}cast({{ date }} + interval '{{ days }}' day as date){%- endmacro %}
 
 
 {% macro add_hours(timestamp, hours) -%}{{ return(adapter.dispatch('add_hours', 'nps')(timestamp, hours)) }}{%- endmacro %}
 
-{% macro duckdb__add_hours(timestamp, hours) -%}{{ timestamp }} + interval ({{ hours }}) hour{%- endmacro %}
+{% macro duckdb__add_hours(timestamp, hours) -%}{{ timestamp }} + interval '{{ hours }}' hour{%- endmacro %}
 
 
 {#- Whole days from one date to a later one. -#}

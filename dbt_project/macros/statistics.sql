@@ -252,7 +252,7 @@
             cells.degrees_of_freedom,
             sum(
                 case
-                    when cells.chi_square <= 0 then 0e0
+                    when cells.chi_square < 1e-100 then 0e0
                     when mod(cells.degrees_of_freedom, 2) = 0
                         then exp((steps.step - 1e0) * ln(cells.chi_square / 2e0) - cells.chi_square / 2e0 - steps.ln_whole)
                     else exp((steps.step - 0.5e0) * ln(cells.chi_square / 2e0) - cells.chi_square / 2e0 - steps.ln_half)
@@ -268,7 +268,7 @@
             {{ key | join(', ') }},
             case
                 when degrees_of_freedom < 1 or chi_square is null then null
-                when chi_square <= 0 then 1e0
+                when chi_square < 1e-100 then 1e0
                 when mod(degrees_of_freedom, 2) = 0 then term_sum
                 else coalesce(term_sum, 0e0) + 2e0 * {{ normal_tail('sqrt(chi_square)') }}
             end as p

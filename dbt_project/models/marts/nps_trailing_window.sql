@@ -1,5 +1,10 @@
 -- Grain: one survey type on one day for one value of one segment, over the days up to and including it.
 {%- set days = var('trailing_window_days') %}
+{%- set days_before %}
+            partition by survey_type, segment, segment_value
+            order by period_start
+            rows between {{ days - 1 }} preceding and current row
+        {%- endset %}
 
 with daily as (
     select * from {{ ref('int_period_counts') }}
@@ -13,16 +18,13 @@ windows as (
         segment_value,
         period_start as window_end,
         {{ add_days('period_start', 1 - days) }} as window_start,
-        row_number() over days_before >= {{ days }} as is_complete_window,
+        row_number() over ({{ days_before }}
+        ) >= {{ days }} as is_complete_window,
         {%- for count in count_names() %}
-        sum({{ count }}) over days_before as {{ count }}{{ ',' if not loop.last }}
+        sum({{ count }}) over ({{ days_before }}
+        ) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from daily
-    window days_before as (
-        partition by survey_type, segment, segment_value
-        order by period_start
-        rows between {{ days - 1 }} preceding and current row
-    )
 ),
 
 confidence as (

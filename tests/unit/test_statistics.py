@@ -1,0 +1,202 @@
+"""The statistics macros against scipy and statsmodels, over thousands of random tables, in DuckDB as the marts run them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import jinja2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from tests.conftest import ROOT
+
+VARIABLES: dict[str, Any] = {
+    "confidence_level": 0.95,
+    "evidence_minimum": {"interval": 10, "directional": 30, "reportable": 100},
+    "false_discovery_rate": 0.05,
+}
+
+
+def macros(**variables: Any) -> Any:
+    """macros/statistics.sql as Python functions that return SQL, without the rest of dbt."""
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], trim_blocks=False)
+    environment.globals.update(
+        var=(VARIABLES | variables).__getitem__,
+        type_double=lambda: "double",
+        number_spine=lambda relation, last, name: (
+            f"select unnest(generate_series(1, cast({last} as bigint))) as {name} from {relation}"
+        ),
+    )
+    return environment.from_string((ROOT / "dbt_project" / "macros" / "statistics.sql").read_text()).module
+
+
+SQL = macros()
+CONNECTION = duckdb.connect()
+counts = st.integers(0, 5000)
+
+
+def evaluate(expression: str, **columns: Sequence[float | int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """One SQL expression over columns of numbers, as an array."""
+    names = list(columns)
+    listed = ", ".join(f"unnest(${name}) as {name}" for name in names)
+    result = CONNECTION.execute(f"select {expression} as result from (select {listed})", columns).fetchall()
+    return np.array([row[0] for row in result], dtype=float)
+
+
+def shrunk(p: float, d: float, n: float) -> tuple[float, float]:
+    theta = (p - d) / (n + 3)
+    return theta, ((p + d + 1.5) / (n + 3) - theta**2) / (n + 3)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 0.999999])
+def test_quantile_of_any_confidence_level(level: float) -> None:
+    z = evaluate(macros(confidence_level=level).confidence_z() + " + 0 * x", x=[0.0])
+    assert z[0] == pytest.approx(stats.norm.ppf((1 + level) / 2), rel=1e-13)
+
+
+def test_normal_tail_is_accurate_to_the_last_digits() -> None:
+    x = np.concatenate([np.linspace(0, 8, 20001), np.linspace(8, 37, 3000)])
+    found = evaluate(SQL.normal_tail("x"), x=x.tolist())
+    assert np.max(np.abs(found - stats.norm.sf(x))) < 1e-15
+    relative = np.abs(found / stats.norm.sf(x) - 1)
+    assert np.max(relative[x < 7]) < 1e-12
+    assert np.max(relative[x < 30]) < 1e-8  # of probabilities below 1e-12
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(counts, counts, counts), min_size=1, max_size=50))
+def test_interval_is_the_adjusted_wald(cells: list[tuple[int, int, int]]) -> None:
+    d, a, p = (list(column) for column in zip(*cells, strict=True))
+    n = [sum(cell) for cell in cells]
+    for side in (-1, 1):
+        bound = SQL.nps_bound("p", "d", "n", SQL.confidence_z(), side)
+        found = evaluate(bound, p=p, d=d, n=n, a=a)
+        for value, (di, _, pi), ni in zip(found, cells, n, strict=True):
+            if ni == 0:
+                assert math.isnan(value)
+                continue
+            theta, variance = shrunk(pi, di, ni)
+            expected = 100 * max(-1.0, min(1.0, theta + side * stats.norm.ppf(0.975) * math.sqrt(variance)))
+            assert value == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(1, 3000)] * 6), min_size=1, max_size=30))
+def test_difference_of_two_scores(pairs: list[tuple[int, ...]]) -> None:
+    p1, a1, d1, p0, a0, d0 = (list(column) for column in zip(*pairs, strict=True))
+    n1 = [sum(pair[:3]) for pair in pairs]
+    n0 = [sum(pair[3:]) for pair in pairs]
+    z = f"abs({SQL.nps_difference_z('p1', 'd1', 'n1', 'p0', 'd0', 'n0')})"
+    found = evaluate(f"2 * ({SQL.normal_tail(f'({z})')})", p1=p1, d1=d1, n1=n1, p0=p0, d0=d0, n0=n0)
+    for value, pair in zip(found, pairs, strict=True):
+        theta1, variance1 = shrunk(pair[0], pair[2], sum(pair[:3]))
+        theta0, variance0 = shrunk(pair[3], pair[5], sum(pair[3:]))
+        expected = 2 * stats.norm.sf(abs(theta1 - theta0) / math.sqrt(variance1 + variance0))
+        assert value == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.tuples(*[st.integers(0, 400)] * 6), min_size=1, max_size=12), min_size=1, max_size=4))
+def test_comparison_is_that_of_statsmodels(families: list[list[tuple[int, ...]]]) -> None:
+    """p and q of every cell of several families at once, cells below the evidence left out of the correction."""
+    rows = [
+        (family, cell, period, p, d, p + a + d)
+        for family, cells in enumerate(families)
+        for cell, (p1, a1, d1, p0, a0, d0) in enumerate(cells)
+        for period, p, a, d in ((0, p0, a0, d0), (1, p1, a1, d1))
+    ]
+    CONNECTION.execute(
+        "create or replace temp table cells (family int, cell int, period int, promoters int, detractors int, responses int)"
+    )
+    CONNECTION.executemany("insert into cells values (?, ?, ?, ?, ?, ?)", rows)
+    ctes = SQL.comparison_ctes("cells", ["family", "cell"], "period", 1, ["family", "period"])
+    found = {
+        (family, cell): (p, q)
+        for family, cell, p, q in CONNECTION.execute(
+            f"with {ctes} select family, cell, p, q from compared where period = 1"
+        ).fetchall()
+    }
+    for family, cells in enumerate(families):
+        expected = {}
+        for cell, (p1, a1, d1, p0, a0, d0) in enumerate(cells):
+            n1, n0 = p1 + a1 + d1, p0 + a0 + d0
+            if min(n1, n0) < 30:
+                assert found[(family, cell)][0] is None
+                continue
+            (theta1, variance1), (theta0, variance0) = shrunk(p1, d1, n1), shrunk(p0, d0, n0)
+            expected[cell] = 2 * stats.norm.sf(abs(theta1 - theta0) / math.sqrt(variance1 + variance0))
+        if expected:
+            adjusted = multipletests(list(expected.values()), method="fdr_bh")[1]
+            for (cell, p), q in zip(expected.items(), adjusted, strict=True):
+                assert found[(family, cell)] == pytest.approx((p, q), abs=1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3000, allow_nan=False), st.integers(0, 300)), min_size=1, max_size=40, unique=True
+    )
+)
+def test_chi_square_tail(cells: list[tuple[float, int]]) -> None:
+    CONNECTION.execute("create or replace temp table tested (number int, chi_square double, degrees_of_freedom int)")
+    CONNECTION.executemany("insert into tested values (?, ?, ?)", [(n, *cell) for n, cell in enumerate(cells)])
+    ctes = SQL.chi_square_tail_ctes("tested", ["number"])
+    found = dict(CONNECTION.execute(f"with {ctes} select number, p from chi_square_tails").fetchall())
+    for number, (statistic, freedom) in enumerate(cells):
+        if freedom == 0:
+            assert found[number] is None
+        else:
+            assert found[number] == pytest.approx(stats.chi2.sf(statistic, freedom), abs=1e-9)
+
+
+def test_interval_covers_as_often_as_it_says() -> None:
+    """Seeded simulation over shapes and sizes of n = 10 to 500; the mean coverage is within .94 to .96."""
+    generator = np.random.default_rng(20160101)
+    coverages = []
+    for n in (10, 20, 30, 50, 100, 200, 500):
+        for shape in ((0.2, 0.5, 0.3), (0.5, 0.3, 0.2), (0.1, 0.2, 0.7), (0.33, 0.34, 0.33), (0.05, 0.35, 0.6)):
+            draws = generator.multinomial(n, shape, size=4000)
+            columns = {"d": draws[:, 0].tolist(), "p": draws[:, 2].tolist(), "n": [n] * len(draws)}
+            low, high = (
+                evaluate(SQL.nps_bound("p", "d", "n", SQL.confidence_z(), side), **columns) for side in (-1, 1)
+            )
+            truth = 100 * (shape[2] - shape[0])
+            coverages.append(float(np.mean((low <= truth) & (truth <= high))))
+    assert 0.94 < np.mean(coverages) < 0.96
+    assert min(coverages) > 0.92
+
+
+@pytest.mark.parametrize(
+    ("cell", "low", "high"),
+    [
+        ((15, 20, 25), -3.7815, 35.5276),
+        ((71, 317, 501), 44.0014, 52.4111),
+        ((0, 0, 5), 17.4915, 100),
+        ((0, 5, 0), -30.0057, 30.0057),
+        ((30, 50, 20), -23.2351, 3.8176),
+    ],
+)
+def test_published_intervals(cell: tuple[int, int, int], low: float, high: float) -> None:
+    d, a, p = cell
+    bounds = [
+        evaluate(SQL.points(SQL.nps_bound("p", "d", "n", SQL.confidence_z(), side)), p=[p], d=[d], n=[d + a + p])[0]
+        for side in (-1, 1)
+    ]
+    assert bounds == [low, high]
+
+
+def test_points_are_rounded_half_up_on_both_sides_of_zero() -> None:
+    assert evaluate(SQL.points("x"), x=[-7.47505, 7.47505, 0.00005, -0.00005, -100.0]).tolist() == [
+        -7.475,
+        7.4751,
+        0.0001,
+        0.0,
+        -100.0,
+    ]
