@@ -40,6 +40,9 @@ final as (
         asked.started_at,
         answered.submitted_at as responded_at,
         answered.response_id,
+        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %}
+        {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }},
+        {%- endfor %}
         case
             when asked.is_ineligible then 'ineligible'
             when answered.decision = 'counted' then 'answered'
@@ -51,9 +54,6 @@ final as (
                 then 'opted_out'
             else 'silent'
         end as outcome
-        {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) -%}
-            , {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }}
-        {%- endfor %}
     from asked
     left join surveys
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
