@@ -59,4 +59,4 @@ lock: setup ## pin new versions into requirements.txt, without addresses
 		--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.txt
 
 clean: ## remove all state: data/
-	rm -rf $${NPS_DATA_DIR:-data}
+	rm -rf $${NPS_DATA_DIR:-data} dbt_project/.reference

@@ -217,6 +217,14 @@ def test_summary_reads_like_a_result(sample: Pipeline) -> None:
     assert "Traceback" not in printed
 
 
+def test_a_run_leaves_the_reference_files_alone(sample: Pipeline) -> None:
+    """dbt overwrites its seeds when their path is absolute; Settings.dbt_seed_path sees that it never is."""
+    assert sample.serving.exists()
+    for path in (ROOT / "seeds" / "reference").glob("*.csv"):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert "," in first, path
+
+
 def test_checks_of_the_run_are_kept(sample: Pipeline) -> None:
     suites = dict(
         sample.query("select suite, count(*) from quality.quality_check_results where is_success group by all")
