@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run dev test lint dbt summary example-carpentries sample lock clean
+.PHONY: help setup demo run dev test lint dbt mf summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ summary: setup ## show the last published result again
 
 dbt: setup ## run dbt with this project's settings: make dbt ARGS="build -s fct_nps_responses"
 	@$(NPS) dbt $(ARGS)
+
+mf: setup ## ask MetricFlow: make mf ARGS="query --metrics nps --group-by survey__survey_type,metric_time__quarter"
+	@$(NPS) mf $(ARGS)
 
 example-carpentries: setup ## run a real survey: make example-carpentries DIR=<folder with the two csv files>
 	@$(NPS) example carpentries "$(DIR)"

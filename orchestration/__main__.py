@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 
 from orchestration.settings import ROOT, ConfigError, Settings
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
     example.add_argument("folder", help="folder with the delivered files")
-    for name in ("dbt", "sqlfluff"):
+    for name in ("dbt", "mf", "sqlfluff"):
         tool = commands.add_parser(name, help=f"run {name} with this project's settings", add_help=False)
         tool.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
                 return run_example(options.name, Path(options.folder), console)
             case "dbt":
                 return dbt(settings, options.arguments)
+            case "mf":
+                return mf(settings, options.arguments)
             case "sqlfluff":
                 return sqlfluff(settings)
     except ConfigError as error:
@@ -145,6 +148,34 @@ def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     takes_vars = [*arguments[:1], *dbt_vars(load_sources(settings)), *arguments[1:]] if arguments else ["--help"]
     environment = os.environ | settings.environment()
     return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
+
+
+def mf(settings: Settings, arguments: Sequence[str]) -> int:
+    """Ask MetricFlow about the published figures."""
+    import update_checker  # noqa: PLC0415
+    from dbt_metricflow.cli import main as metricflow  # noqa: PLC0415
+
+    from orchestration.transform import parsed_manifest  # noqa: PLC0415
+
+    if not settings.serving.exists():
+        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    os.environ.update(settings.environment())
+    parsed_manifest(settings, load_sources(settings))
+    # mf reads target/ of its project and no other folder, so each data folder gets a project for it.
+    project = settings.dbt_target / "metricflow"
+    (project / "target").mkdir(parents=True, exist_ok=True)
+    shutil.copy(settings.dbt_target / "semantic_manifest.json", project / "target")
+    (project / "dbt_project.yml").write_text("name: nps\nprofile: nps\n", encoding="utf-8")
+    # The manifest names relations after the warehouse file; the published one stands in for it, and is only read.
+    published = {"path": str(settings.serving), "alias": settings.warehouse.stem, "read_only": True}
+    output = {"type": "duckdb", "path": ":memory:", "attach": [published], "settings": {"TimeZone": "UTC"}}
+    profile = {"nps": {"target": "duckdb", "outputs": {"duckdb": output}}}
+    (project / "profiles.yml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    os.environ.update({"DBT_PROJECT_DIR": str(project), "DBT_PROFILES_DIR": str(project)})
+    # mf asks a server for a newer version of itself on every call; nothing here phones home.
+    update_checker.UpdateChecker.check = lambda *_: None
+    metricflow.cli(args=list(arguments), prog_name="mf")
+    return 0
 
 
 def sqlfluff(settings: Settings) -> int:

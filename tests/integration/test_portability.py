@@ -35,9 +35,9 @@ def test_every_model_compiles(compiled: dict[str, str], dialect: str, tmp_path: 
         # Where the lake lies is a matter of the source, not of the model.
         code = re.sub(r"read_(parquet|json)\('[^()]*?\)", "lake_table", sql)
         try:
-            written = sqlglot.transpile(
-                code, read="duckdb", write=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
-            )[0]
+            written = sqlglot.transpile(code, read="duckdb", write=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)[
+                0
+            ]
         except sqlglot.errors.UnsupportedError as error:
             if not any(known in str(error) for known in OF_ENGINE_MACROS.get(dialect, ())):
                 faults[name] = str(error)

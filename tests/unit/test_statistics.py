@@ -1,4 +1,4 @@
-"""The statistics macros against scipy and statsmodels, over thousands of random tables, in DuckDB as the marts run them."""
+"""The statistics macros against scipy and statsmodels, over thousands of random tables, in DuckDB."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_interval_is_the_adjusted_wald(cells: list[tuple[int, int, int]]) -> Non
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(1, 3000)] * 6), min_size=1, max_size=30))
 def test_difference_of_two_scores(pairs: list[tuple[int, ...]]) -> None:
-    p1, a1, d1, p0, a0, d0 = (list(column) for column in zip(*pairs, strict=True))
+    p1, _, d1, p0, _, d0 = (list(column) for column in zip(*pairs, strict=True))
     n1 = [sum(pair[:3]) for pair in pairs]
     n0 = [sum(pair[3:]) for pair in pairs]
     z = f"abs({SQL.nps_difference_z('p1', 'd1', 'n1', 'p0', 'd0', 'n0')})"
@@ -113,7 +113,10 @@ def test_comparison_is_that_of_statsmodels(families: list[list[tuple[int, ...]]]
         for period, p, a, d in ((0, p0, a0, d0), (1, p1, a1, d1))
     ]
     CONNECTION.execute(
-        "create or replace temp table cells (family int, cell int, period int, promoters int, detractors int, responses int)"
+        """
+        create or replace temp table cells
+        (family int, cell int, period int, promoters int, detractors int, responses int)
+        """
     )
     CONNECTION.executemany("insert into cells values (?, ?, ?, ?, ?, ?)", rows)
     ctes = SQL.comparison_ctes("cells", ["family", "cell"], "period", 1, ["family", "period"])
@@ -140,9 +143,7 @@ def test_comparison_is_that_of_statsmodels(families: list[list[tuple[int, ...]]]
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 3000, allow_nan=False), st.integers(0, 300)), min_size=1, max_size=40, unique=True
-    )
+    st.lists(st.tuples(st.floats(0, 3000, allow_nan=False), st.integers(0, 300)), min_size=1, max_size=40, unique=True)
 )
 def test_chi_square_tail(cells: list[tuple[float, int]]) -> None:
     CONNECTION.execute("create or replace temp table tested (number int, chi_square double, degrees_of_freedom int)")
