@@ -83,7 +83,7 @@ final as (
         end as nps,
         case
             when {{ enough }}
-                then {{ points('100e0 * (shares.weighted_promoters - shares.weighted_detractors) / shares.weight_sum') }}
+                then {{ points(nps('shares.weighted_promoters', 'shares.weighted_detractors', 'shares.weight_sum')) }}
         end as weighted_nps,
         {%- set effective = ['shares.effective_promoters', 'shares.effective_detractors', 'shares.n_eff'] %}
         case

@@ -1,6 +1,7 @@
 -- Grain: one value of one segment in one period (month, quarter, year): how readily it answered, and how far the
 -- answers of the whole segment are from a fair picture of all who were invited.
--- Schouten, Cobben & Bethlehem (2009), "Indicators for the representativeness of survey response", Survey Methodology 35(1).
+-- Schouten, Cobben & Bethlehem (2009), "Indicators for the representativeness of survey response",
+-- Survey Methodology 35(1).
 with cells as (
     select
         survey_type,
