@@ -13,8 +13,9 @@ import dagster as dg
 
 from expectations.thresholds import read_thresholds
 from orchestration import loader
-from orchestration.loader import Load, RefusedFile
+from orchestration.loader import Load
 from orchestration.quality import as_check_result
+from orchestration.readers import RefusedFile
 from orchestration.settings import Settings
 from orchestration.sources import Sources, Table
 

@@ -16,11 +16,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration import loader
+from orchestration import loader, readers
 from orchestration.loader import (
     LakeBusy,
     Load,
-    RefusedFile,
     commit,
     discard,
     lake_lock,
@@ -30,6 +29,7 @@ from orchestration.loader import (
     registered_loads,
     stage,
 )
+from orchestration.readers import RefusedFile
 from orchestration.sources import Table
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -386,21 +386,21 @@ def test_unreadable_file(house: House) -> None:
 
 def test_a_file_that_changes_while_it_is_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     file = house.deliver("id,score,comment\n1,9,x\n")
-    scan = loader._scan
+    scan = readers.scan_file
 
-    def scan_then_touch(path: Path) -> loader._Scan:
+    def scan_then_touch(path: Path) -> readers.Scan:
         result = scan(path)
         os.utime(path, ns=(0, 0))
         return result
 
-    monkeypatch.setattr(loader, "_scan", scan_then_touch)
+    monkeypatch.setattr(loader, "scan_file", scan_then_touch)
     with pytest.raises(RefusedFile, match="still being written"):
         stage(ANSWERS, file, house.landing, house.lake, NOON)
     assert list((house.lake / "incoming").iterdir()) == []
 
 
 def test_too_many_malformed_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "_MAX_MALFORMED_ROWS", 3)
+    monkeypatch.setattr(readers, "_MAX_MALFORMED_ROWS", 3)
     assert "more than 3 faults, the first: '1,9'" in house.refusal("id,score,comment\n" + "1,9\n" * 9)
 
 

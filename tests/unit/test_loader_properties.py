@@ -15,7 +15,8 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.loader import RefusedFile, stage
+from orchestration.loader import stage
+from orchestration.readers import RefusedFile
 from orchestration.sources import Table
 
 ANSWERS = Table("shop", "files", "answers", files="*", columns=("id", "score", "comment"))
