@@ -3,8 +3,37 @@ with delivered as (
     {{ union_staging('invitations') }}
 ),
 
+-- Only invitations that were delivered more than once are ranked: they are few, and ranking wide rows is dear.
+delivered_again as (
+    select
+        source_system,
+        source_invitation_id
+    from delivered
+    group by source_system, source_invitation_id
+    having count(*) > 1
+),
+
+ranked as (
+    select
+        delivered.load_id,
+        delivered.source_line,
+        row_number() over (
+            partition by delivered.source_system, delivered.source_invitation_id
+            order by delivered.load_id desc, delivered.source_line desc
+        ) as delivery_rank
+    from delivered
+    inner join delivered_again
+        on
+            delivered.source_system = delivered_again.source_system
+            and delivered.source_invitation_id = delivered_again.source_invitation_id
+),
+
 latest as (
-    {{ latest_delivery('delivered', 'invitations', ['source_system', 'source_invitation_id']) }}
+    select delivered.*
+    from delivered
+    left join ranked
+        on delivered.load_id = ranked.load_id and delivered.source_line = ranked.source_line
+    where ranked.delivery_rank is null or ranked.delivery_rank = 1
 ),
 
 individuals as (

@@ -1,6 +1,9 @@
 -- Grain: one invitation to a known survey.
 with asked as (
-    select * from {{ ref('int_invitations') }}
+    select
+        *,
+        {{ business_date('sent_at') }} as sent_date
+    from {{ ref('int_invitations') }}
     where survey_id is not null and sent_at is not null
 ),
 
@@ -34,14 +37,14 @@ found as (
         asked.contact_id,
         asked.account_id,
         asked.sent_at,
-        {{ business_date('asked.sent_at') }} as sent_date,
+        asked.sent_date,
         asked.delivered_at,
         asked.opened_at,
         asked.started_at,
         answered.submitted_at as responded_at,
         answered.response_id,
         {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %}
-        {{ segment_value(segment, business_date('asked.sent_at')) }} as {{ segment.name }},
+        {{ segment_value(segment, 'asked.sent_date') }} as {{ segment.name }},
         {%- endfor %}
         case
             when asked.is_ineligible then 'ineligible'
