@@ -57,8 +57,11 @@ def shop(tmp_path: Path) -> Pipeline:
     (config / "sources").mkdir()
     (config / "sources" / "shop.yml").write_text(SOURCE)
     (config / "vars.yml").write_text(
-        "sources: [shop]\nbusiness_time_zone: Europe/Berlin\n"
-        "segments: [{name: shop, from: answer, column: shop, description: Which shop}]\n"
+        "sources: [shop]\nbusiness_time_zone: Europe/Berlin\nfiscal_year_start_month: 4\n"
+        "segments:\n"
+        "  - {name: shop, from: answer, column: shop, description: Which shop}\n"
+        "  - {name: touchpoint, from: survey, column: touchpoint, description: What it asked about}\n"
+        "  - {name: shop_touchpoint, combine: [shop, touchpoint], description: Both}\n"
     )
     (reference / "surveys.csv").write_text(
         "source_system,source_survey_id,survey_id,survey_name,survey_type,touchpoint,starts_on,ends_on\n"
@@ -132,6 +135,17 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert lines[malformed[1] - 1] == malformed[2] == ragged
     assert shop.query("select delivered_rows, counted, malformed, difference from quality.quality_reconciliation") == [
         (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)
+    ]
+
+    # Two segments together, and a fiscal year from April.
+    pairs = shop.query("select segment_value, responses from marts.nps_overall where segment = 'shop_touchpoint'")
+    assert dict(pairs) == {"north × visit": list(expected.values()).count("counted") - 1, "south × visit": 1}
+    assert shop.query(
+        "select date_day::text, quarter_start::text, year_start::text, year_end::text from marts.dim_dates "
+        "where date_day in ('2025-03-31', '2025-04-01') order by all"
+    ) == [
+        ("2025-03-31", "2025-01-01", "2024-04-01", "2025-03-31"),
+        ("2025-04-01", "2025-04-01", "2025-04-01", "2026-03-31"),
     ]
 
     # The group was asked as one: every counted answer of its account takes one of its places.
