@@ -87,6 +87,7 @@ class BuildStamp:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.warehouse = settings.warehouse
         self.path = settings.warehouse.with_suffix(".build.json")
 
     def withdraw(self) -> None:
@@ -103,8 +104,8 @@ class BuildStamp:
             self._write(json.loads(self.path.read_text()) | {"is_approved": True})
 
     def approved_fingerprint(self) -> str | None:
-        """What the approved warehouse was built from; None when it may not be published."""
-        if not self.path.exists():
+        """What the approved warehouse was built from; None when there is none that may be published."""
+        if not (self.path.exists() and self.warehouse.exists()):
             return None
         content = json.loads(self.path.read_text())
         return str(content["fingerprint"]) if content["is_approved"] else None

@@ -87,14 +87,16 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
     )
     def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         fingerprint = inputs_fingerprint(settings)
-        if context.run.tags.get(ONLY_IF_CHANGED) and published_fingerprint(settings.serving) == fingerprint:
+        stamp = BuildStamp(settings)
+        if context.run.tags.get(ONLY_IF_CHANGED) and (
+            fingerprint == stamp.approved_fingerprint() == published_fingerprint(settings.serving)
+        ):
             context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
             return
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)
 
         validation.declare_results(settings.check_results)
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
-        stamp = BuildStamp(settings)
         stamp.withdraw()
         # The results of an earlier run must not pass for those of one that dbt never began.
         (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
