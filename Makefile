@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run dev test lint dbt mf summary example-carpentries sample lock clean
+.PHONY: help setup demo run dev test lint dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ lint: setup ## ruff, mypy, sqlfluff
 
 test: lint ## lint, then every test; dbt's own tests run inside the pipeline tests
 	@$(BIN)/pytest
+
+bench: setup ## measure the build against plain DuckDB: make bench ANSWERS=1_000_000
+	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000)
 
 sample: setup ## make the sample company again (deterministic)
 	@$(BIN)/python -m seeds.generate --out seeds/raw

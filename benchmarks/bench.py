@@ -1,0 +1,283 @@
+"""What the abstraction costs: loading and `dbt build` beside one hand-written DuckDB script, in the same run.
+
+Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
+queries are timed on the published file. Data tests take their own time and are left out of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median, quantiles
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.queries import DASHBOARD_QUERIES
+from expectations.validation import declare_results
+from orchestration import loader
+from orchestration.publish import publish
+from orchestration.settings import ROOT, Settings
+from orchestration.sources import load_sources
+from orchestration.transform import dbt_vars
+from seeds.generate import generate
+
+INVITATIONS_PER_ANSWER = 5
+REPETITIONS = 20
+# Filled by the guards of a run, not by the models.
+NOT_COMPARED = ("quality.quality_check_results", "quality.publication")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took; on a busy machine the seconds of CPU say more than those of the clock."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the whole comparison; 1 when a table differs or a step fails."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--answers", type=int, default=1_000_000, help="about how many answers (default %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where to work; raw files and lake found there are used again")
+    parser.add_argument("--keep", action="store_true", help="leave everything there for a look")
+    options = parser.parse_args(arguments)
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    # Files that lie in a folder of the user's stay: making ten million answers again takes minutes.
+    with working_folder(options.folder, keep=options.keep) as folder:
+        return compare(folder.resolve(), options.answers, Console())
+
+
+@contextmanager
+def working_folder(parent: Path | None, *, keep: bool) -> Iterator[Path]:
+    """The folder as given when it is kept, otherwise a temporary one in it."""
+    if keep:
+        yield parent or Path(tempfile.mkdtemp(prefix="nps-bench-"))
+    else:
+        with tempfile.TemporaryDirectory(prefix="nps-bench-", dir=parent) as temporary:
+            yield Path(temporary)
+
+
+def compare(folder: Path, answers: int, console: Console) -> int:
+    """Generate, load, build twice, compare, publish and query."""
+    settings = Settings(config_dir=ROOT, data_dir=folder)
+    console.print(f"[dim]{folder}[/]", soft_wrap=True)
+    if not (settings.landing / "truth.json").exists():
+        seconds = timed(
+            lambda: generate(
+                settings.landing,
+                answers=answers,
+                invitations_per_answer=INVITATIONS_PER_ANSWER,
+                file_format="parquet",
+            )
+        )
+        console.print(f"generated in {seconds:,.1f} s")
+    if not settings.lake.exists():
+        loading = timed(lambda: load(settings))
+        copying = timed(lambda: copy_plainly(settings.landing, folder / "copied"))
+        console.print(f"loaded in {loading:,.1f} s; plain DuckDB COPY of the same files {copying:,.1f} s")
+    declare_results(settings.check_results)
+
+    handwritten = folder / "handwritten.duckdb"
+    settings.warehouse.unlink(missing_ok=True)
+    handwritten.unlink(missing_ok=True)
+    by_hand = run_measured(
+        [sys.executable, "-m", "benchmarks.handwritten", str(settings.lake), str(handwritten)],
+        environment={},
+    )
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    variables = dbt_vars(load_sources(settings))
+    by_dbt = run_measured(
+        [dbt, "build", "--exclude-resource-type", "test", "unit_test", *variables], settings.environment()
+    )
+    models = model_seconds(settings.dbt_target / "run_results.json")
+
+    table = Table("", "time", "CPU", "peak memory", "database")
+    for name, cost, database in (("by hand", by_hand, handwritten), ("dbt", by_dbt, settings.warehouse)):
+        table.add_row(
+            name,
+            f"{cost.seconds:,.1f} s",
+            f"{cost.cpu_seconds:,.1f} s",
+            f"{cost.peak_bytes / 2**30:.2f} GB",
+            f"{database.stat().st_size / 2**20:,.0f} MB",
+        )
+    pairs = (
+        (by_dbt.seconds, by_hand.seconds),
+        (by_dbt.cpu_seconds, by_hand.cpu_seconds),
+        (by_dbt.peak_bytes, by_hand.peak_bytes),
+    )
+    table.add_row("ratio", *(f"{one / other:.2f}" for one, other in pairs), "")
+    console.print(table)
+    slowest = Table("slowest dbt models", "time")
+    for name, seconds in models[:10]:
+        slowest.add_row(name, f"{seconds:,.1f} s")
+    slowest.add_row("all models and seeds", f"{sum(seconds for _, seconds in models):,.1f} s")
+    console.print(slowest)
+
+    differences = differing_tables(settings.warehouse, handwritten, console)
+    seconds = timed(lambda: publish(settings, run_id="bench", fingerprint="bench"))
+    console.print(f"published in {seconds:,.1f} s, {settings.serving.stat().st_size / 2**20:,.0f} MB")
+    console.print(query_times(settings.serving))
+    if differences:
+        console.print(f"[bold red]dbt and the hand-written script differ in {', '.join(differences)}[/]")
+        return 1
+    return 0
+
+
+def timed(step: Callable[[], object]) -> float:
+    """The seconds a step takes."""
+    started = time.monotonic()
+    step()
+    return time.monotonic() - started
+
+
+# ---------------------------------------------------------------------------------------------- loading
+
+
+def load(settings: Settings) -> None:
+    """Load every file of landing/ as the pipeline does, without the guard."""
+    tables = load_sources(settings).tables
+    with loader.lake_lock(settings.lake):
+        loader.prepare_lake(tables, settings.lake)
+        for table in tables:
+            for file in loader.new_files(table, settings.landing, settings.lake):
+                if staged := loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC)):
+                    loader.commit(staged)
+
+
+def copy_plainly(landing: Path, copied: Path) -> None:
+    """The least that loading could be: each file read and written once as text, with its name and line."""
+    with duckdb.connect() as connection:
+        for number, file in enumerate(sorted(landing.rglob("*.parquet"))):
+            copied.mkdir(parents=True, exist_ok=True)
+            connection.execute(
+                f"""
+                copy (
+                    select columns(*)::varchar, filename, file_row_number
+                    from read_parquet('{file}', filename = true, file_row_number = true)
+                ) to '{copied / f"{number}.parquet"}' (format parquet, compression zstd)
+                """
+            )
+
+
+# ---------------------------------------------------------------------------------------------- building
+
+
+def run_measured(command: Sequence[str], environment: dict[str, str]) -> Cost:
+    """Run a process to its end; its wall time and peak resident memory.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; what it printed is on the terminal.
+    """
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, env=os.environ | environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        printed: list[str] = []
+        reader = threading.Thread(target=lambda: printed.extend(process.stdout or []))
+        reader.start()
+        # wait4 gives the resources of just this child, where getrusage gives the largest of all so far.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        reader.join()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        print("".join(printed), file=sys.stderr)
+        raise subprocess.CalledProcessError(process.returncode, command)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+def model_seconds(run_results: Path) -> list[tuple[str, float]]:
+    """The models and seeds of a dbt run with their seconds, the slowest first."""
+    results = json.loads(run_results.read_text())["results"]
+    seconds = [(result["unique_id"].split(".")[-1], float(result["execution_time"])) for result in results]
+    return sorted(seconds, key=lambda pair: -pair[1])
+
+
+# ---------------------------------------------------------------------------------------------- comparing
+
+
+def differing_tables(warehouse: Path, handwritten: Path, console: Console) -> list[str]:
+    """The published tables whose columns or rows differ."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{warehouse}' as dbt (read_only)")
+        connection.execute(f"attach '{handwritten}' as hand (read_only)")
+        tables = connection.execute(
+            """
+            select schema_name || '.' || table_name from duckdb_tables()
+            where database_name = 'dbt' and schema_name in ('marts', 'quality')
+            order by all
+            """
+        ).fetchall()
+        names = [name for (name,) in tables if name not in NOT_COMPARED]
+        return [name for name in names if not is_equal(connection, name, console)]
+
+
+def is_equal(connection: duckdb.DuckDBPyConnection, name: str, console: Console) -> bool:
+    """Compare the columns of a table on both sides, then the bag of its rows by count and sum of hashes."""
+    columns, columns_by_hand = (
+        [column[:2] for column in connection.execute(f"describe {database}.{name}").fetchall()]
+        for database in ("dbt", "hand")
+    )
+    if columns != columns_by_hand:
+        console.print(f"[red]{name}[/]: columns {columns} by dbt, {columns_by_hand} by hand")
+        return False
+    content, by_hand = (
+        connection.execute(f"select count(*), sum(hash(rows)::hugeint) from {database}.{name} as rows").fetchall()[0]
+        for database in ("dbt", "hand")
+    )
+    if content == by_hand:
+        return True
+    console.print(f"[red]{name}[/]: {content[0]:,} rows by dbt, {by_hand[0]:,} by hand; some that differ:")
+    for one, other in (("dbt", "hand"), ("hand", "dbt")):
+        for row in connection.execute(f"from {one}.{name} except from {other}.{name} order by all limit 3").fetchall():
+            console.print(f"  only {one}: {row}", soft_wrap=True)
+    return False
+
+
+# ---------------------------------------------------------------------------------------------- querying
+
+
+def query_times(serving: Path) -> Table:
+    """Each dashboard query some times, each time on a new connection, as BI tools ask."""
+    table = Table("dashboard query", "rows", "connecting (p50)", "p50", "p95", "max")
+    everything: list[float] = []
+    for name, query in DASHBOARD_QUERIES.items():
+        connecting, milliseconds = [], []
+        rows = 0
+        for _ in range(REPETITIONS):
+            started = time.monotonic()
+            with duckdb.connect(serving, read_only=True) as connection:
+                connecting.append((time.monotonic() - started) * 1000)
+                rows = len(connection.execute(query).fetchall())
+            milliseconds.append((time.monotonic() - started) * 1000)
+        everything += milliseconds
+        table.add_row(name, f"{rows:,}", f"{median(connecting):,.1f} ms", *spread(milliseconds))
+    table.add_row("all", "", "", *spread(everything))
+    return table
+
+
+def spread(milliseconds: list[float]) -> list[str]:
+    """The median, the 95th percentile and the maximum, to be read."""
+    p95 = quantiles(milliseconds, n=20, method="inclusive")[-1]
+    return [f"{value:,.1f} ms" for value in (median(milliseconds), p95, max(milliseconds))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
