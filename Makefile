@@ -52,7 +52,7 @@ lint: setup ## ruff, mypy, sqlfluff
 	@$(NPS) sqlfluff
 
 test: lint ## lint, then every test; dbt's own tests run inside the pipeline tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 bench: setup ## measure the build against plain DuckDB: make bench ANSWERS=1_000_000
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000)
