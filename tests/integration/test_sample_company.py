@@ -210,7 +210,7 @@ def test_summary_reads_like_a_result(sample: Pipeline) -> None:
         "raw answers =",
         "quarantined because",
         "passed",
-        "serving/nps.duckdb",
+        "published file",
         "make dev",
     ):
         assert words in printed, words
