@@ -147,7 +147,7 @@ class VendorTable(_Strict):
     files: str
     columns: list[str] = Field(min_length=1)
     optional_columns: list[str] = []
-    # Masked wherever a raw row is shown to a steward; the lake keeps them.
+    # Declared for the quarantine, which so far hides e-mail addresses only; the lake keeps them all.
     personal_columns: list[str] = []
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     is_required: bool = True
