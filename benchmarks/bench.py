@@ -220,8 +220,8 @@ def differing_tables(warehouse: Path, handwritten: Path, console: Console) -> li
         connection.execute(f"attach '{handwritten}' as hand (read_only)")
         tables = connection.execute(
             """
-            select schema_name || '.' || table_name from duckdb_tables()
-            where database_name = 'dbt' and schema_name in ('marts', 'quality')
+            select table_schema || '.' || table_name from information_schema.tables
+            where table_catalog = 'dbt' and table_schema in ('marts', 'quality')
             order by all
             """
         ).fetchall()
@@ -255,21 +255,24 @@ def is_equal(connection: duckdb.DuckDBPyConnection, name: str, console: Console)
 
 
 def query_times(serving: Path) -> Table:
-    """Each dashboard query some times, each time on a new connection, as BI tools ask."""
-    table = Table("dashboard query", "rows", "connecting (p50)", "p50", "p95", "max")
+    """Each dashboard query some times, the file attached anew for each, so that a new publication is seen at once."""
+    table = Table("dashboard query", "rows", "p50", "p95", "max")
     everything: list[float] = []
-    for name, query in DASHBOARD_QUERIES.items():
-        connecting, milliseconds = [], []
-        rows = 0
-        for _ in range(REPETITIONS):
-            started = time.monotonic()
-            with duckdb.connect(serving, read_only=True) as connection:
-                connecting.append((time.monotonic() - started) * 1000)
+    with duckdb.connect() as connection:
+        for name, query in DASHBOARD_QUERIES.items():
+            milliseconds = []
+            rows = 0
+            for _ in range(REPETITIONS):
+                started = time.monotonic()
+                connection.execute(f"attach '{serving}' as nps (read_only)")
+                connection.execute("use nps")
                 rows = len(connection.execute(query).fetchall())
-            milliseconds.append((time.monotonic() - started) * 1000)
-        everything += milliseconds
-        table.add_row(name, f"{rows:,}", f"{median(connecting):,.1f} ms", *spread(milliseconds))
-    table.add_row("all", "", "", *spread(everything))
+                connection.execute("use memory")
+                connection.execute("detach nps")
+                milliseconds.append((time.monotonic() - started) * 1000)
+            everything += milliseconds
+            table.add_row(name, f"{rows:,}", *spread(milliseconds))
+    table.add_row("all", "", *spread(everything))
     return table
 
 

@@ -566,8 +566,8 @@ left join work.account_history as accounts
 
 create table marts.dim_accounts as
 with orphans as (
-    select source_contact_id, account_id
-    from work.respondents as respondents
+    select account_id
+    from work.respondents
     anti join work.account_history using (account_id)
     where account_id is not null
 ),
@@ -576,9 +576,7 @@ all_accounts as (
     select account_id from work.account_history
     where is_current
     union
-    select orphans.account_id from orphans
-    semi join (select person from raw_requests union all select person from raw_answers) as asked
-        on orphans.source_contact_id = asked.person
+    select account_id from orphans
 )
 
 select
@@ -654,7 +652,7 @@ all_rejected as (
     inner join rejected on raw_answers._load_id = rejected.load_id and raw_answers._line = rejected.source_line
     union all
     select
-        raw_requests._source_system, raw_requests._load_id, null, raw_requests._file, raw_requests._line,
+        raw_requests._source_system, raw_requests._load_id, raw_requests._loaded_at, raw_requests._file, raw_requests._line,
         case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end, null
     from raw_requests
     anti join lost_requests using (id, _load_id, _line)

@@ -89,21 +89,25 @@
 {%- endmacro %}
 
 
-{#- The rows of an entity from every source that is switched on; no rows, but typed columns, when none is. -#}
-{% macro union_staging(entity) -%}
-    {%- set columns = canonical_columns(entity) -%}
+{#-
+    The rows of an entity from every source that is switched on; no rows, but typed columns, when none is.
+    `columns`: only these of the canonical ones.
+-#}
+{% macro union_staging(entity, columns=none) -%}
+    {%- set types = canonical_columns(entity) -%}
+    {%- set columns = columns or types.keys() | list -%}
     {%- set selects = [] -%}
     {%- for source_name, models in staging_models(entity).items() -%}
         {%- for model in models if is_delivered(source_name, model) -%}
-            {%- do selects.append('select ' ~ columns.keys() | join(', ') ~ ' from ' ~ ref(model)) -%}
+            {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ ref(model)) -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- if selects -%}
         {{ selects | join('\n    union all\n    ') }}
     {%- else -%}
         select
-        {%- for column, type in columns.items() %}
-            cast(null as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- for column in columns %}
+            cast(null as {{ types[column] }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
         where 1 = 0
     {%- endif -%}
@@ -111,19 +115,55 @@
 
 
 {#-
-    Of rows delivered more than once, the latest delivery: a CRM export repeats every record each time.
-    `relation` is a CTE with the columns of `entity`; `key` its business key.
+    CTEs that end in `latest`: of the rows of an entity with the same `key`, the one delivered last, since a CRM
+    export repeats every record each time. Only keys that were delivered more than once are ranked, and without the
+    other columns: ranking wide rows is dear.
 -#}
-{% macro latest_delivery(relation, entity, key) -%}
-    select {{ canonical_columns(entity).keys() | join(', ') }}
-    from (
-        select
-            *,
-            row_number() over (
-                partition by {{ key | join(', ') }}
-                order by load_id desc, source_line desc
-            ) as delivery_rank
-        from {{ relation }}
-    ) as ranked
-    where delivery_rank = 1
+{% macro latest_deliveries(entity, key) -%}
+delivered as (
+    {{ union_staging(entity) }}
+),
+
+deliveries as (
+    {{ union_staging(entity, key + ['load_id', 'source_line']) }}
+),
+
+delivered_again as (
+    select {{ key | join(', ') }}
+    from deliveries
+    group by {{ key | join(', ') }}
+    having count(*) > 1
+),
+
+ranked as (
+    select
+        deliveries.load_id,
+        deliveries.source_line,
+        row_number() over (
+            partition by {% for column in key %}deliveries.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+            order by deliveries.load_id desc, deliveries.source_line desc
+        ) as delivery_rank
+    from deliveries
+    inner join delivered_again
+        on
+            {% for column in key -%}
+            deliveries.{{ column }} is not distinct from delivered_again.{{ column }}{{ ' and ' if not loop.last }}
+            {%- endfor %}
+),
+
+overtaken as (
+    select
+        load_id,
+        source_line
+    from ranked
+    where delivery_rank > 1
+),
+
+latest as (
+    select delivered.*
+    from delivered
+    left join overtaken
+        on delivered.load_id = overtaken.load_id and delivered.source_line = overtaken.source_line
+    where overtaken.load_id is null
+)
 {%- endmacro %}

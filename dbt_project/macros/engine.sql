@@ -100,6 +100,12 @@
 {%- endmacro %}
 
 
+{#- The quarter of an hour that a timestamp lies in. -#}
+{% macro quarter_hour(timestamp) -%}{{ return(adapter.dispatch('quarter_hour', 'nps')(timestamp)) }}{%- endmacro %}
+
+{% macro duckdb__quarter_hour(timestamp) -%}time_bucket(interval 15 minute, {{ timestamp }}){%- endmacro %}
+
+
 {% macro safe_cast_date(text) -%}{{ return(adapter.dispatch('safe_cast_date', 'nps')(text)) }}{%- endmacro %}
 
 {% macro duckdb__safe_cast_date(text) -%}try_cast({{ text }} as date){%- endmacro %}

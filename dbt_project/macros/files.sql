@@ -59,3 +59,9 @@
     {%- endfor -%}
     {{- return(mappings) -}}
 {%- endmacro %}
+
+
+{#- Does any mapping invite groups (`invited:`) and not only people? -#}
+{% macro are_groups_invited() -%}
+    {{- return(mapped_sources('invitations').values() | selectattr('invited') | list | length > 0) -}}
+{%- endmacro %}

@@ -13,6 +13,16 @@
 {%- endmacro %}
 
 
+{#- The attributes of an answer or invitation, kept only when a segment comes from them. -#}
+{% macro if_asked(attributes) -%}
+    {%- if segments_from('answer') | rejectattr('column', 'in', ['channel', 'language']) | list -%}
+        {{ attributes }}
+    {%- else -%}
+        cast(null as {{ dbt.type_string() }})
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- The combinations of other segments: {name: region_plan, combine: [region, plan]}. -#}
 {% macro combined_segments() -%}
     {{- return(var('segments') | selectattr('combine') | list) -}}

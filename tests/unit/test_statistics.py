@@ -192,6 +192,22 @@ def test_published_intervals(cell: tuple[int, int, int], low: float, high: float
     assert bounds == [low, high]
 
 
+def test_response_rates_are_those_of_aapor() -> None:
+    """AAPOR Standard Definitions: the same dispositions as in the design's check values."""
+    cells = {
+        "complete": "4",
+        "partial": "2",
+        "refusal": "1",
+        "non_contact": "1",
+        "other": "1",
+        "unknown_household": "1",
+        "unknown_other": "1",
+        "not_eligible": "1",
+    }
+    rates = [evaluate(SQL.aapor_rate(number, cells) + " + 0 * x", x=[0])[0] for number in range(1, 7)]
+    assert rates == pytest.approx([0.364, 0.545, 0.370, 0.556, 0.444, 0.667], abs=0.0005)
+
+
 def test_points_are_rounded_half_up_on_both_sides_of_zero() -> None:
     assert evaluate(SQL.points("x"), x=[-7.47505, 7.47505, 0.00005, -0.00005, -100.0]).tolist() == [
         -7.475,

@@ -1,11 +1,5 @@
 -- Grain: one account in one span of time during which nothing about it changed.
-with delivered as (
-    {{ union_staging('account_history') }}
-),
-
-latest as (
-    {{ latest_delivery('delivered', 'account_history', ['account_id', 'valid_from']) }}
-),
+with {{ latest_deliveries('account_history', ['account_id', 'valid_from']) }},
 
 accounts_with_history as (
     select distinct account_id

@@ -1,6 +1,5 @@
 -- Grain: one CRM contact, as last delivered.
-with delivered as (
-    {{ union_staging('contacts') }}
-)
+with {{ latest_deliveries('contacts', ['contact_id']) }}
 
-{{ latest_delivery('delivered', 'contacts', ['contact_id']) }}
+select {{ canonical_columns('contacts').keys() | join(', ') }}
+from latest

@@ -1,61 +1,76 @@
 -- Grain: one invitation that was answered, wholly or in part, with the answer.
-with answers as (
+-- Of two answers to one invitation, the counted and then the later one is its outcome.
+with answered_again as (
+    select invitation_id
+    from {{ ref('int_answers') }}
+    where invitation_id is not null and decision in ('counted', 'partial')
+    group by invitation_id
+    having count(*) > 1
+),
+
+preferred as (
     select
         answers.response_id,
-        answers.source_system,
-        answers.source_invitation_id,
-        answers.survey_id,
-        answers.account_id,
-        answers.submitted_at,
-        decisions.decision
+        row_number() over (
+            partition by answers.invitation_id
+            order by answers.decision asc, answers.submitted_at desc, answers.response_id asc
+        ) as preference
     from {{ ref('int_answers') }} as answers
-    inner join {{ ref('int_answer_decisions') }} as decisions
-        on answers.load_id = decisions.load_id and answers.source_line = decisions.source_line
-    where decisions.decision in ('counted', 'partial')
+    inner join answered_again on answers.invitation_id = answered_again.invitation_id
+    where answers.decision in ('counted', 'partial')
 ),
 
-invitations as (
-    select * from {{ ref('int_invitations') }}
+overtaken as (
+    select response_id
+    from preferred
+    where preference > 1
 ),
 
--- Of two answers to one invitation, the counted and then the later one is its outcome.
 named as (
     select
-        invitation_id,
-        response_id,
-        decision,
-        submitted_at
-    from (
-        select
-            invitations.invitation_id,
-            answers.response_id,
-            answers.decision,
-            answers.submitted_at,
-            row_number() over (
-                partition by invitations.invitation_id
-                order by answers.decision asc, answers.submitted_at desc, answers.response_id asc
-            ) as preference
-        from answers
-        inner join invitations
-            on
-                answers.source_system = invitations.source_system
-                and answers.source_invitation_id = invitations.source_invitation_id
-        where invitations.position_in_group is null
-    ) as ranked
-    where preference = 1
-),
+        invitations.invitation_id,
+        answers.response_id,
+        answers.decision,
+        answers.submitted_at,
+        invitations.channel
+    from {{ ref('int_answers') }} as answers
+    inner join {{ ref('int_invitations') }} as invitations on answers.invitation_id = invitations.invitation_id
+    left join overtaken on answers.response_id = overtaken.response_id
+    where answers.decision in ('counted', 'partial') and overtaken.response_id is null
+){% if are_groups_invited() %},
 
 -- A group was asked as one: its answers are those of its account to its survey since it was asked, and the
 -- first of them take its places. More answers than places stay without an invitation.
+members as (
+    select
+        invitations.invitation_id,
+        invitations.group_id,
+        invitations.position_in_group,
+        invitations.source_system,
+        surveys.survey_id,
+        coalesce(account_aliases.account_id, invitations.source_account_id) as account_id,
+        invitations.sent_at,
+        invitations.channel
+    from {{ ref('int_invitations') }} as invitations
+    inner join {{ ref('surveys') }} as surveys
+        on
+            invitations.source_system = surveys.source_system
+            and invitations.source_survey_id = surveys.source_survey_id
+    left join {{ ref('account_aliases') }} as account_aliases
+        on
+            invitations.source_system = account_aliases.source_system
+            and invitations.source_account_id = account_aliases.account_alias
+    where invitations.group_id is not null
+),
+
 invited_groups as (
     select distinct
+        group_id,
         source_system,
-        source_invitation_id,
         survey_id,
         account_id,
         sent_at
-    from invitations
-    where position_in_group is not null
+    from members
 ),
 
 answers_of_groups as (
@@ -63,27 +78,26 @@ answers_of_groups as (
         answers.response_id,
         answers.decision,
         answers.submitted_at,
-        invited_groups.source_system,
-        invited_groups.source_invitation_id,
+        invited_groups.group_id,
         row_number() over (
             partition by answers.response_id
-            order by invited_groups.sent_at desc, invited_groups.source_invitation_id asc
+            order by invited_groups.sent_at desc, invited_groups.group_id asc
         ) as nearness
-    from answers
+    from {{ ref('int_answers') }} as answers
     inner join invited_groups
         on
             answers.source_system = invited_groups.source_system
             and answers.survey_id = invited_groups.survey_id
             and answers.account_id = invited_groups.account_id
             and answers.submitted_at >= invited_groups.sent_at
-    where answers.source_invitation_id is null and answers.decision = 'counted'
+    where answers.invitation_id is null and answers.decision = 'counted'
 ),
 
 placed as (
     select
         *,
         row_number() over (
-            partition by source_system, source_invitation_id
+            partition by group_id
             order by submitted_at, response_id
         ) as place
     from answers_of_groups
@@ -92,16 +106,13 @@ placed as (
 
 grouped as (
     select
-        invitations.invitation_id,
+        members.invitation_id,
         placed.response_id,
         placed.decision,
-        placed.submitted_at
+        placed.submitted_at,
+        members.channel
     from placed
-    inner join invitations
-        on
-            placed.source_system = invitations.source_system
-            and placed.source_invitation_id = invitations.source_invitation_id
-            and placed.place = invitations.position_in_group
+    inner join members on placed.group_id = members.group_id and placed.place = members.position_in_group
 ),
 
 final as (
@@ -111,3 +122,7 @@ final as (
 )
 
 select * from final
+{%- else %}
+
+select * from named
+{%- endif %}

@@ -1,11 +1,5 @@
 -- Grain: one respondent as one survey tool knows them.
-with delivered as (
-    {{ union_staging('people') }}
-),
-
-people as (
-    {{ latest_delivery('delivered', 'people', ['source_system', 'source_contact_id']) }}
-),
+with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
 
 -- An address that two contacts share resolves to the one that is not deleted, then to the older key,
 -- so that the same person is the same contact in every run.
@@ -41,7 +35,7 @@ final as (
         contacts_by_email.account_id,
         case when contacts_by_email.contact_id is null then 'none' else 'email' end as match_rule,
         staff_domains.email_domain is not null as is_staff
-    from people
+    from latest as people
     left join contacts_by_email on people.contact_email = contacts_by_email.contact_email
     left join staff_domains on {{ email_domain('people.contact_email') }} = staff_domains.email_domain
     where people.source_contact_id is not null

@@ -4,18 +4,22 @@ with crm_accounts as (
     where is_current
 ),
 
-asked_accounts as (
-    select distinct account_id from {{ ref('int_answers') }}
+-- Those that a survey names, or a contact that the CRM knows.
+named_accounts as (
+    select account_id from {{ ref('int_respondents') }}
     where account_id is not null
     union
-    select distinct account_id from {{ ref('int_invitations') }}
+    select account_id from {{ ref('int_delivered_answers') }}
+    where account_id is not null
+    union
+    select account_id from {{ ref('fct_survey_invitations') }}
     where account_id is not null
 ),
 
 all_accounts as (
     select account_id from crm_accounts
     union
-    select account_id from asked_accounts
+    select account_id from named_accounts
 ),
 
 final as (

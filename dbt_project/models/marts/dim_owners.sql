@@ -1,11 +1,5 @@
 -- Grain: one account owner or manager; without name or address.
-with delivered as (
-    {{ union_staging('users') }}
-),
-
-users as (
-    {{ latest_delivery('delivered', 'users', ['owner_id']) }}
-),
+with {{ latest_deliveries('users', ['owner_id']) }},
 
 final as (
     select
@@ -13,7 +7,7 @@ final as (
         manager_id,
         job_title,
         is_active
-    from users
+    from latest
 )
 
 select * from final

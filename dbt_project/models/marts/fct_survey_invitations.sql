@@ -1,22 +1,22 @@
 -- Grain: one invitation to a known survey.
-with asked as (
-    select
-        *,
-        {{ business_date('sent_at') }} as sent_date
-    from {{ ref('int_invitations') }}
-    where survey_id is not null and sent_at is not null
-),
-
-accounts as (
+with accounts as (
     select * from {{ ref('int_account_history') }}
 ),
-
+{% if segments_from('contact') %}
 contacts as (
     select * from {{ ref('int_contacts') }}
 ),
-
+{% endif %}
 surveys as (
     select * from {{ ref('surveys') }}
+),
+
+account_aliases as (
+    select * from {{ ref('account_aliases') }}
+),
+
+respondents as (
+    select * from {{ ref('int_respondents') }}
 ),
 
 answered as (
@@ -30,24 +30,26 @@ opt_outs as (
 found as (
     select
         asked.invitation_id,
-        asked.survey_id,
-        asked.survey_type,
-        coalesce(asked.touchpoint, 'unknown') as touchpoint,
+        surveys.survey_id,
+        surveys.survey_type,
+        coalesce(surveys.touchpoint, 'unknown') as touchpoint,
         coalesce(asked.channel, 'unknown') as channel,
-        asked.contact_id,
-        asked.account_id,
+        respondents.contact_id,
+        coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) as account_id,
         asked.sent_at,
-        asked.sent_date,
+        days.business_date as sent_date,
         asked.delivered_at,
         asked.opened_at,
         asked.started_at,
         answered.submitted_at as responded_at,
         answered.response_id,
         {%- for segment in segments_added_to_facts() if is_known_when_asked(segment) %}
-        {{ segment_value(segment, 'asked.sent_date') }} as {{ segment.name }},
+        {{ segment_value(segment, 'days.business_date') }} as {{ segment.name }},
         {%- endfor %}
         case
-            when asked.is_ineligible then 'ineligible'
+            -- Staff were never customers to be asked, and nobody was asked before the survey began or after it ended.
+            when respondents.is_staff then 'ineligible'
+            when days.business_date < surveys.starts_on or days.business_date > surveys.ends_on then 'ineligible'
             when answered.decision = 'counted' then 'answered'
             when answered.decision = 'partial' then 'partial'
             when asked.delivered_at is null then 'bounced'
@@ -57,16 +59,29 @@ found as (
                 then 'opted_out'
             else 'silent'
         end as outcome
-    from asked
-    left join surveys
+    from {{ ref('int_invitations') }} as asked
+    inner join surveys
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
+    -- Every time has its day: a left join only for the planner, which would take an inner one to lose most rows.
+    left join {{ ref('int_business_days') }} as days on {{ quarter_hour('asked.sent_at') }} = days.quarter_hour
+    left join respondents
+        on
+            asked.source_system = respondents.source_system
+            and asked.source_contact_id = respondents.source_contact_id
+    left join account_aliases
+        on
+            asked.source_system = account_aliases.source_system
+            and asked.source_account_id = account_aliases.account_alias
     left join answered on asked.invitation_id = answered.invitation_id
-    left join contacts on asked.contact_id = contacts.contact_id
-    left join opt_outs on asked.contact_id = opt_outs.contact_id
+    left join opt_outs on respondents.contact_id = opt_outs.contact_id
+    {%- if segments_from('contact') %}
+    left join contacts on respondents.contact_id = contacts.contact_id
+    {%- endif %}
     left join accounts
         on
-            asked.account_id = accounts.account_id
+            coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) = accounts.account_id
             and {{ as_of('accounts', 'asked.sent_at') }}
+    where asked.sent_at is not null
 ),
 
 final as (

@@ -1,28 +1,16 @@
--- Grain: one raw answer row, with the one decision it ended in.
-with answers as (
-    select * from {{ ref('int_answers') }}
-),
+-- Grain: one raw answer row, with the one decision it ended in. A view: the published file holds it as a table.
+{{ config(materialized = 'view') }}
 
-decisions as (
-    select * from {{ ref('int_answer_decisions') }}
-),
-
-final as (
-    select
-        answers.response_id,
-        answers.source_system,
-        answers.source_response_id,
-        decisions.decision,
-        answers.score_text,
-        answers.submitted_at,
-        answers.survey_id,
-        answers.load_id,
-        answers.loaded_at,
-        answers.source_file,
-        answers.source_line
-    from answers
-    inner join decisions
-        on answers.load_id = decisions.load_id and answers.source_line = decisions.source_line
-)
-
-select * from final
+select
+    response_id,
+    source_system,
+    source_response_id,
+    decision,
+    score_text,
+    submitted_at,
+    survey_id,
+    load_id,
+    loaded_at,
+    source_file,
+    source_line
+from {{ ref('int_answers') }}

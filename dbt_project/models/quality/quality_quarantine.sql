@@ -27,15 +27,20 @@ raw_answers as (
 
 rejected_invitations as (
     select
-        source_system,
-        load_id,
-        cast(null as timestamp) as loaded_at,
-        source_file,
-        source_line,
-        case when survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
+        invitations.source_system,
+        invitations.load_id,
+        loads.loaded_at,
+        loads.source_file,
+        invitations.source_line,
+        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
         cast(null as {{ dbt.type_string() }}) as raw_row
-    from {{ ref('int_invitations') }}
-    where survey_id is null or sent_at is null
+    from {{ ref('int_invitations') }} as invitations
+    left join {{ ref('surveys') }} as surveys
+        on
+            invitations.source_system = surveys.source_system
+            and invitations.source_survey_id = surveys.source_survey_id
+    left join {{ ref('stg_lake__loads') }} as loads on invitations.load_id = loads.load_id
+    where surveys.survey_id is null or invitations.sent_at is null
 ),
 
 malformed as (

@@ -19,7 +19,9 @@ renamed as (
         cast(null as {{ dbt.type_string() }}) as channel,
         person_properties as attributes,
         false as is_partial,
-        coalesce({{ matches('lower(tags)', '(^|[^a-z])test([^a-z]|$)') }}, false) as is_test,
+        coalesce(
+            lower(tags) like '%test%' and {{ matches('lower(tags)', '(^|[^a-z])test([^a-z]|$)') }}, false
+        ) as is_test,
         false as is_withdrawn,
         {{ utc_timestamp('created_at', 'epoch_seconds') }} as submitted_at,
         {{ utc_timestamp('updated_at', 'epoch_seconds') }} as updated_at,

@@ -1,0 +1,19 @@
+-- Grain: one quarter of an hour in which something was asked or answered, with its day in the business time zone.
+-- The rules of a time zone are dear to apply to every row, and every zone in use is off UTC by whole quarters.
+with times as (
+    select {{ quarter_hour('submitted_at') }} as quarter_hour
+    from {{ ref('int_delivered_answers') }}
+    union
+    select {{ quarter_hour('sent_at') }} as quarter_hour
+    from {{ ref('int_invitations') }}
+),
+
+final as (
+    select
+        quarter_hour,
+        {{ business_date('quarter_hour') }} as business_date
+    from times
+    where quarter_hour is not null
+)
+
+select * from final

@@ -1,0 +1,147 @@
+-- Grain: one raw answer row of any survey tool, typed, with its survey, contact and account, and judged on its own;
+-- what only shows beside other answers (a person who answers again) is added in int_answers.
+with answers as (
+    {{ union_staging('answers') }}
+),
+
+respondents as (
+    select * from {{ ref('int_respondents') }}
+),
+
+surveys as (
+    select * from {{ ref('surveys') }}
+),
+
+account_aliases as (
+    select * from {{ ref('account_aliases') }}
+),
+
+exclusions as (
+    select
+        source_system,
+        source_response_id
+    from {{ ref('exclusions') }}
+    where effect = 'exclude'
+    group by source_system, source_response_id
+),
+
+-- Only answers that were delivered more than once are ranked, and without their wide columns: they are few, and
+-- ranking is dear.
+keys as (
+    {{ union_staging('answers', ['source_system', 'source_response_id']) }}
+),
+
+delivered_again as (
+    select
+        source_system,
+        source_response_id
+    from keys
+    group by source_system, source_response_id
+    having count(*) > 1
+),
+
+versions as (
+    {{ union_staging(
+        'answers', ['source_system', 'source_response_id', 'row_hash', 'updated_at', 'load_id', 'source_line']
+    ) }}
+),
+
+deliveries as (
+    select
+        versions.load_id,
+        versions.source_line,
+        versions.row_hash <> first_value(versions.row_hash) over (
+            partition by versions.source_system, versions.source_response_id
+            order by versions.updated_at desc nulls last, versions.load_id desc, versions.source_line desc
+        ) as is_superseded,
+        row_number() over (
+            partition by versions.source_system, versions.source_response_id, versions.row_hash
+            order by versions.load_id, versions.source_line
+        ) as delivery_number
+    from versions
+    inner join delivered_again
+        on
+            versions.source_system = delivered_again.source_system
+            and versions.source_response_id = delivered_again.source_response_id
+),
+
+-- The row that stands for its answer is in none of them.
+redundant as (
+    select
+        load_id,
+        source_line,
+        case when delivery_number > 1 then 'duplicate' else 'superseded' end as decision
+    from deliveries
+    where delivery_number > 1 or is_superseded
+),
+
+scored as (
+    select
+        *,
+        {{ score_number('score_text') }} as score_number
+    from answers
+),
+
+final as (
+    select
+        scored.source_system,
+        scored.source_response_id,
+        scored.source_system || ':' || scored.source_response_id as response_id,
+        scored.source_survey_id,
+        surveys.survey_id,
+        surveys.survey_type,
+        surveys.touchpoint,
+        scored.source_system || ':' || scored.source_invitation_id as invitation_id,
+        respondents.contact_id,
+        coalesce(respondents.account_id, account_aliases.account_id, scored.source_account_id) as account_id,
+        scored.score_text,
+        scored.score_number,
+        scored.comment,
+        scored.language,
+        scored.channel,
+        {{ if_asked('scored.attributes') }} as attributes,
+        scored.submitted_at,
+        scored.load_id,
+        scored.loaded_at,
+        scored.source_file,
+        scored.source_line,
+        case
+            when redundant.decision is not null then redundant.decision
+            when scored.is_withdrawn then 'withdrawn'
+            when scored.score_type is null or scored.score_type <> 'nps' then 'not_nps'
+            when scored.is_test then 'test'
+            when respondents.is_staff then 'staff'
+            when surveys.survey_id is null then 'unknown_survey'
+            when scored.is_partial then 'partial'
+            when scored.score_text is null or trim(scored.score_text) = '' then 'missing_score'
+            when scored.score_number is null or scored.score_number <> floor(scored.score_number) then 'not_integer'
+            when scored.score_number not between 0 and 10 then 'out_of_range'
+            when scored.submitted_at is null then 'invalid_time'
+            when scored.submitted_at < timestamp '{{ var("earliest_submitted_at") }}' then 'invalid_time'
+            when scored.submitted_at > {{ add_hours('scored.loaded_at', var('future_tolerance_hours')) }}
+                then 'invalid_time'
+            when exclusions.source_response_id is not null then 'excluded_by_steward'
+            else 'counted'
+        end as decision
+    from scored
+    left join redundant
+        on scored.load_id = redundant.load_id and scored.source_line = redundant.source_line
+    left join respondents
+        on
+            scored.source_system = respondents.source_system
+            and scored.source_contact_id = respondents.source_contact_id
+    left join surveys
+        on
+            scored.source_system = surveys.source_system
+            and scored.source_survey_id = surveys.source_survey_id
+    left join account_aliases
+        on
+            scored.source_system = account_aliases.source_system
+            and scored.source_account_id = account_aliases.account_alias
+    left join exclusions
+        on
+            scored.source_system = exclusions.source_system
+            and scored.source_response_id = exclusions.source_response_id
+)
+
+select * from final

@@ -1,0 +1,36 @@
+-- Grain: one answer that its person gave again to the same survey within hours: they corrected themselves, and the
+-- last word counts.
+with repeating_contacts as (
+    select
+        contact_id,
+        survey_id
+    from {{ ref('int_delivered_answers') }}
+    where decision = 'counted' and contact_id is not null
+    group by contact_id, survey_id
+    having count(*) > 1
+),
+
+followed as (
+    select
+        answers.load_id,
+        answers.source_line,
+        answers.submitted_at,
+        lead(answers.submitted_at) over (
+            partition by answers.contact_id, answers.survey_id
+            order by answers.submitted_at, answers.source_response_id
+        ) as next_submitted_at
+    from {{ ref('int_delivered_answers') }} as answers
+    inner join repeating_contacts
+        on answers.contact_id = repeating_contacts.contact_id and answers.survey_id = repeating_contacts.survey_id
+    where answers.decision = 'counted'
+),
+
+final as (
+    select
+        load_id,
+        source_line
+    from followed
+    where next_submitted_at <= {{ add_hours('submitted_at', var('repeat_window_hours')) }}
+)
+
+select * from final
