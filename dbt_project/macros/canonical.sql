@@ -39,7 +39,7 @@
     {%- set owner = {'account_history': 'account', 'contacts': 'contact'}.get(entity) -%}
     {%- if owner -%}
         {%- for segment in segments_from(owner) -%}
-            {%- do columns.update({segment.name: string}) -%}
+            {%- do columns.update({segment.name: 'date' if segment.years is defined else string}) -%}
         {%- endfor -%}
     {%- endif -%}
     {%- do columns.update(stamps) -%}
@@ -124,13 +124,11 @@ delivered as (
     {{ union_staging(entity) }}
 ),
 
-deliveries as (
-    {{ union_staging(entity, key + ['load_id', 'source_line']) }}
-),
-
 delivered_again as (
     select {{ key | join(', ') }}
-    from deliveries
+    from (
+        {{ union_staging(entity, key) }}
+    ) as keys
     group by {{ key | join(', ') }}
     having count(*) > 1
 ),
@@ -143,7 +141,9 @@ ranked as (
             partition by {% for column in key %}deliveries.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
             order by deliveries.load_id desc, deliveries.source_line desc
         ) as delivery_rank
-    from deliveries
+    from (
+        {{ union_staging(entity, key + ['load_id', 'source_line']) }}
+    ) as deliveries
     inner join delivered_again
         on
             {% for column in key -%}

@@ -62,16 +62,17 @@
 {%- endmacro %}
 
 
-{#- In a staging model: the delivered columns of one source that hold segments of `owner`, renamed. -#}
+{#- In a staging model: the delivered columns of one source that hold segments of `owner`, renamed and typed. -#}
 {% macro delivered_segments(owner, source_name) -%}
     {%- for segment in segments_from(owner) %}
         {% if segment.column is string -%}
-            {{ adapter.quote(segment.column) }}
+            {%- set delivered = adapter.quote(segment.column) -%}
         {%- elif source_name in segment.column -%}
-            {{ adapter.quote(segment.column[source_name]) }}
+            {%- set delivered = adapter.quote(segment.column[source_name]) -%}
         {%- else -%}
-            cast(null as {{ dbt.type_string() }})
-        {%- endif %} as {{ segment.name }},
+            {%- set delivered = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+        {%- endif -%}
+        {{ safe_cast_date(delivered) if segment.years is defined else "nullif(trim(" ~ delivered ~ "), '')" }} as {{ segment.name }},
     {%- endfor -%}
 {%- endmacro %}
 
@@ -82,30 +83,31 @@
 -#}
 {% macro segment_value(segment, date_column) -%}
     {%- set owners = {'account': 'accounts', 'contact': 'contacts', 'survey': 'surveys'} -%}
-    {%- if segment.from == 'answer' and segment.column in ['channel', 'language'] -%}
+    {%- if segment.from in owners -%}
+        {%- set value = owners[segment.from] ~ '.' ~ (segment.column if segment.from == 'survey' else segment.name) -%}
+    {%- elif segment.from == 'answer' and segment.column in ['channel', 'language'] -%}
         {%- set value = 'asked.' ~ segment.column -%}
     {%- elif segment.from == 'answer' -%}
         {%- set value = json_text('asked.attributes', segment.column) -%}
-    {%- elif segment.from == 'survey' -%}
-        {%- set value = 'surveys.' ~ segment.column -%}
-    {%- elif segment.from in owners -%}
-        {%- set value = owners[segment.from] ~ '.' ~ segment.name -%}
     {%- else -%}
         {{- exceptions.raise_compiler_error(
             "segment " ~ segment.name ~ ": `from` must be account, contact, survey or answer, not " ~ segment.from
         ) -}}
     {%- endif -%}
+    {#- Those of accounts and contacts are typed in staging, once per record and not per answer. -#}
+    {%- set is_typed = segment.from in ('account', 'contact') -%}
     {%- if segment.years is defined -%}
-        {{- age_band(value, date_column, segment.years) -}}
+        {{- age_band(value if is_typed else safe_cast_date(value), date_column, segment.years) -}}
+    {%- elif is_typed -%}
+        coalesce({{ value }}, 'unknown')
     {%- else -%}
         coalesce(nullif(trim({{ value }}), ''), 'unknown')
     {%- endif -%}
 {%- endmacro %}
 
 
-{#- Full years between a date given as text and a later date, as a band: "under 1 year", "1-2 years", "5+ years". -#}
-{% macro age_band(date_text, date_column, years) -%}
-    {%- set born = safe_cast_date(date_text) -%}
+{#- Full years between a date and a later one, as a band: "under 1 year", "1-2 years", "5+ years". -#}
+{% macro age_band(born, date_column, years) -%}
     case
         when {{ born }} is null then 'unknown'
         {%- for bound in years %}

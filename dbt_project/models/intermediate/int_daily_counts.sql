@@ -1,47 +1,66 @@
 -- Grain: one survey type on one day for one segment value; counts of answers by the day of the answer, and of
 -- invitations by the day they were sent. Every period mart is built from these, never from the answers.
-with answers as (
-    {%- for segment in segments_with_total() %}
+-- The facts are read once for every few segments, and not once for each: first counted by them together, then by each.
+{%- set segments = segments_with_total() %}
+{%- set known_when_asked = [] %}
+{%- for segment in segments if is_known_when_asked(segment) %}
+{%- do known_when_asked.append(segment) %}
+{%- endfor %}
+{%- set facts = {
+    'answers': {
+        'relation': ref('fct_nps_responses'), 'date': 'response_date', 'counts': response_counts(), 'segments': segments,
+    },
+    'invitations': {
+        'relation': ref('fct_survey_invitations'), 'date': 'sent_date', 'counts': invitation_counts(),
+        'segments': known_when_asked,
+    },
+} %}
+
+with
+{%- for name, fact in facts.items() %}
+{%- for together in fact.segments | batch(4) %}
+{%- set columns = together | map(attribute='name') | reject('equalto', 'all') | list %}
+{{ name }}_{{ loop.index }} as (
     select
         survey_type,
-        response_date as count_date,
-        '{{ segment.name }}' as segment,
-        {{ "'all'" if segment.name == 'all' else segment.name }} as segment_value,
-        {%- for count in invitation_counts() %}
-        {{ '0' if is_known_when_asked(segment) else 'cast(null as bigint)' }} as {{ count }},
+        {{ fact.date }} as count_date,
+        {%- for column in columns %}
+        {{ column }},
         {%- endfor %}
-        {%- for count, condition in response_counts().items() %}
+        {%- for count, condition in fact.counts.items() %}
         count(case when {{ condition }} then 1 end) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ ref('fct_nps_responses') }}
-    group by survey_type, response_date{{ ', ' ~ segment.name if segment.name != 'all' }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    from {{ fact.relation }}
+    group by {{ (['survey_type', fact.date] + columns) | join(', ') }}
 ),
-
-invitations as (
-    {%- for segment in segments_with_total() if is_known_when_asked(segment) %}
+{% endfor %}
+{%- endfor %}
+counts as (
+    {%- for name, fact in facts.items() %}
+    {%- set is_last_fact = loop.last %}
+    {%- for together in fact.segments | batch(4) %}
+    {%- set number = loop.index %}
+    {%- set is_last_batch = loop.last %}
+    {%- for segment in together %}
     select
         survey_type,
-        sent_date as count_date,
+        count_date,
         '{{ segment.name }}' as segment,
         {{ "'all'" if segment.name == 'all' else segment.name }} as segment_value,
-        {%- for count, condition in invitation_counts().items() %}
-        count(case when {{ condition }} then 1 end) as {{ count }},
+        {%- for count in count_names() %}
+        {% if count in fact.counts -%}
+            {{ count }}
+        {%- elif is_known_when_asked(segment) -%}
+            0
+        {%- else -%}
+            cast(null as bigint)
+        {%- endif %} as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-        {%- for count in response_counts() %}
-        0 as {{ count }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('fct_survey_invitations') }}
-    group by survey_type, sent_date{{ ', ' ~ segment.name if segment.name != 'all' }}
-    {{ 'union all' if not loop.last }}
+    from {{ name }}_{{ number }}
+    {{ 'union all' if not (loop.last and is_last_batch and is_last_fact) }}
     {%- endfor %}
-),
-
-counts as (
-    select * from answers
-    union all
-    select * from invitations
+    {%- endfor %}
+    {%- endfor %}
 ),
 
 final as (

@@ -29,7 +29,7 @@ final as (
         crm_accounts.parent_account_id,
         crm_accounts.owner_id,
         {%- for segment in segments_from('account') if segment.years is not defined %}
-        coalesce(nullif(trim(crm_accounts.{{ segment.name }}), ''), 'unknown') as {{ segment.name }},
+        coalesce(crm_accounts.{{ segment.name }}, 'unknown') as {{ segment.name }},
         {%- endfor %}
         crm_accounts.country,
         crm_accounts.annual_revenue,
