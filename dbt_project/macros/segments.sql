@@ -52,13 +52,17 @@
 {%- endmacro %}
 
 
-{#- In a staging model: the delivered columns of one source that hold segments of `owner`, renamed. -#}
-{% macro delivered_segments(owner, source_name) -%}
+{#-
+    In a staging model: the delivered columns of one source that hold segments of `owner`, renamed. `relation` names
+    the one they are of, where a model joins several.
+-#}
+{% macro delivered_segments(owner, source_name, relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
     {%- for segment in segments_from(owner) %}
         {% if segment.column is string -%}
-            {{ adapter.quote(segment.column) }}
+            {{ prefix }}{{ adapter.quote(segment.column) }}
         {%- elif source_name in segment.column -%}
-            {{ adapter.quote(segment.column[source_name]) }}
+            {{ prefix }}{{ adapter.quote(segment.column[source_name]) }}
         {%- else -%}
             cast(null as {{ dbt.type_string() }})
         {%- endif %} as {{ segment.name }},
