@@ -841,22 +841,24 @@ def test_a_renamed_or_missing_column_is_refused_by_name(tmp_path: Path) -> None:
         deliver(everything)
 
     def rename(path: str, old: str, new: str | None) -> None:
-        file = pipeline.landing / path
-        rows = [json.loads(line) for line in file.read_text().splitlines()]
-        write_json_lines(
-            file, [{new or key if key == old else key: row[key] for key in row if new or key != old} for row in rows]
-        )
+        rows = [json.loads(line) for line in (everything / path).read_text().splitlines()]
+        for row in rows:
+            value = row.pop(old)
+            if new:
+                row[new] = value
+        write_json_lines(pipeline.landing / path, rows)
 
     rename("surveymonkey/responses/1.jsonl", "pages", "page")
     rename("typeform/responses/1.jsonl", "answers", "answer")
     rename("hubspot/feedback_submissions/1.jsonl", "properties", None)
     rename("retently/feedback/1.jsonl", "score", "Score")
-    question_file = pipeline.landing / "qualtrics" / "question" / "2.csv"
-    question_file.write_text(question_file.read_text().replace("selector", "selection"))
+    questions = "qualtrics/question/2.csv"
+    (pipeline.landing / questions).parent.mkdir(parents=True)
+    (pipeline.landing / questions).write_text((everything / questions).read_text().replace("selector", "selection"))
     done = pipeline("run")
     assert done.returncode == 1
     for file, column, found in (
-        ("qualtrics/question/2.csv", "selector", "selection"),
+        (questions, "selector", "selection"),
         ("surveymonkey/responses/1.jsonl", "pages", "page"),
         ("typeform/responses/1.jsonl", "answers", "answer"),
         ("hubspot/feedback_submissions/1.jsonl", "properties", None),

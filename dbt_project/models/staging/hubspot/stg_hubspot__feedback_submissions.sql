@@ -31,14 +31,14 @@ merged_submissions as (
 ),
 
 -- A submission that was merged into another is that one's earlier version.
-merges as (
+survivors as (
     {{ latest_rows('merged_submissions', ['merged_id'], ['id']) }}
 ),
 
 renamed as (
     select
         submissions._source_system as source_system,
-        coalesce(merges.id, nullif(trim(submissions.id), ''), submissions._row_hash) as source_response_id,
+        coalesce(survivors.id, nullif(trim(submissions.id), ''), submissions._row_hash) as source_response_id,
         nullif(trim(submissions.survey_id), '') as source_survey_id,
         -- hs_response_group says promoter for a 5 of CSAT, too, and is not read.
         lower(trim(submissions.survey_kind)) as score_type,
@@ -71,7 +71,7 @@ renamed as (
         submissions._file as source_file,
         submissions._line as source_line
     from submissions
-    left join merges on submissions.id = merges.merged_id
+    left join survivors on submissions.id = survivors.merged_id
 )
 
 select * from renamed
