@@ -84,6 +84,32 @@
 {%- endmacro %}
 
 
+{#-
+    The values at a path like $[*].questions[*].id of a JSON text, as a list of texts, in one pass; empty where there
+    are none, null where the text is not JSON.
+-#}
+{% macro json_texts_at(json, path) -%}{{ return(adapter.dispatch('json_texts_at', 'nps')(json, path)) }}{%- endmacro %}
+
+{% macro duckdb__json_texts_at(json, path) -%}
+    json_extract_string(case when json_valid({{ json }}) then {{ json }} end, '{{ path }}')
+{%- endmacro %}
+
+
+{#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}
+{% macro json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[1]{%- endmacro %}
+
+{% macro json_rows_at(relation, json, path, name, keep) -%}
+    {{ return(adapter.dispatch('json_rows_at', 'nps')(relation, json, path, name, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_rows_at(relation, json, path, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        unnest({{ json_texts_at(json, path) }}) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
+
 {#- One row per part of a text that lists several, as column `name`, with the columns `keep` of `relation`. -#}
 {% macro split_parts(relation, text, separator, name, keep) -%}
     {{ return(adapter.dispatch('split_parts', 'nps')(relation, text, separator, name, keep)) }}

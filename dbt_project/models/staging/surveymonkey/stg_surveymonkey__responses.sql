@@ -72,7 +72,6 @@ nps_questions as (
 nps_choices as (
     select
         choices.survey_id,
-        choices.question_id,
         choices.choice_id,
         cast(choices.score as {{ dbt.type_string() }}) as score_text
     from choices
@@ -90,64 +89,22 @@ surveys as (
     group by details.id
 ),
 
--- What was answered.
-pages as (
-    {{ json_elements('source', 'pages', row_key + ['survey_id']) }}
-),
-
-questions as (
-    {{ json_elements('pages', 'element', row_key + ['survey_id', 'element_number as page_number'], key='questions') }}
-),
-
-question_fields as (
-    {{ json_fields('questions', 'element', {'question_id': 'id', 'answers': 'answers'}, row_key + [
-        'survey_id', 'page_number', 'element_number as question_number',
-    ]) }}
-),
-
-answers as (
-    {{ json_elements('question_fields', 'answers', row_key + [
-        'survey_id', 'question_id', 'page_number', 'question_number',
-    ]) }}
-),
-
-answer_fields as (
-    {{ json_fields('answers', 'element', {'choice_id': 'choice_id', 'answer_text': 'text'}, row_key + [
-        'survey_id', 'question_id', 'page_number', 'question_number', 'element_number as answer_number',
-    ]) }}
+-- The ids of choices are SurveyMonkey's own, and no two questions share one.
+chosen as (
+    {{ json_rows_at(
+        'source', 'pages', '$[*].questions[*].answers[*].choice_id', 'choice_id', row_key + ['survey_id']
+    ) }}
 ),
 
 -- choice_metadata.weight is what the answer is worth in the vendor's figure (-100, 0, 100), and not the score.
 scores as (
     select
-        answer_fields._load_id,
-        answer_fields._line,
+        chosen._load_id,
+        chosen._line,
         max(nps_choices.score_text) as score_text
-    from answer_fields
-    inner join nps_choices
-        on
-            answer_fields.survey_id = nps_choices.survey_id
-            and answer_fields.question_id = nps_choices.question_id
-            and answer_fields.choice_id = nps_choices.choice_id
-    group by answer_fields._load_id, answer_fields._line
-),
-
-comments as (
-    select
-        _load_id,
-        _line,
-        answer_text as comment
-    from (
-        select
-            *,
-            row_number() over (
-                partition by _load_id, _line
-                order by page_number, question_number, answer_number
-            ) as place
-        from answer_fields
-        where choice_id is null and trim(answer_text) <> ''
-    ) as texts
-    where place = 1
+    from chosen
+    inner join nps_choices on chosen.survey_id = nps_choices.survey_id and chosen.choice_id = nps_choices.choice_id
+    group by chosen._load_id, chosen._line
 ),
 
 variables as (
@@ -166,7 +123,7 @@ renamed as (
         {{ normalised_email('source.email_address') }} as contact_email,
         nullif(trim(variables.account_id), '') as source_account_id,
         scores.score_text,
-        comments.comment,
+        {{ json_first_text('source.pages', '$[*].questions[*].answers[*].text') }} as comment,
         cast(null as {{ dbt.type_string() }}) as language,
         cast(null as {{ dbt.type_string() }}) as channel,
         source.custom_variables as attributes,
@@ -183,7 +140,6 @@ renamed as (
     from source
     left join surveys on source.survey_id = surveys.survey_id
     left join scores on source._load_id = scores._load_id and source._line = scores._line
-    left join comments on source._load_id = comments._load_id and source._line = comments._line
     left join variables on source._load_id = variables._load_id and source._line = variables._line
 )
 

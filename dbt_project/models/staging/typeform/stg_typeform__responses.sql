@@ -12,7 +12,7 @@ elements as (
 answers as (
     {{ json_fields('elements', 'element', {
         'field_ref': 'field.ref', 'field_type': 'field.type',
-        'number_given': 'number', 'text_given': 'text', 'email': 'email',
+        'number_given': 'number', 'text_given': 'text',
     }, row_key + ['form_id', 'element_number']) }}
 ),
 
@@ -52,19 +52,10 @@ given as (
     group by _load_id, _line
 ),
 
-emails as (
-    select
-        _load_id,
-        _line,
-        min(email) as email
-    from answers
-    group by _load_id, _line
-),
-
 hidden_fields as (
     {{ json_fields('source', 'hidden', {
         'contact_id': 'contact_id', 'account_id': 'account_id', 'email': 'email', 'language': 'language',
-    }, row_key) }}
+    }, row_key + [json_first_text('answers', '$[*].email') ~ ' as answered_email']) }}
 ),
 
 renamed as (
@@ -75,9 +66,9 @@ renamed as (
         nullif(trim(source.form_id), '') as source_survey_id,
         'nps' as score_type,
         cast(null as {{ dbt.type_string() }}) as source_invitation_id,
-        {{ respondent_key('hidden_fields.contact_id', 'coalesce(hidden_fields.email, emails.email)') }}
+        {{ respondent_key('hidden_fields.contact_id', 'coalesce(hidden_fields.email, hidden_fields.answered_email)') }}
             as source_contact_id,
-        {{ normalised_email('coalesce(hidden_fields.email, emails.email)') }} as contact_email,
+        {{ normalised_email('coalesce(hidden_fields.email, hidden_fields.answered_email)') }} as contact_email,
         nullif(trim(hidden_fields.account_id), '') as source_account_id,
         given.score_text,
         given.comment,
@@ -103,7 +94,6 @@ renamed as (
         source._line as source_line
     from source
     left join given on source._load_id = given._load_id and source._line = given._line
-    left join emails on source._load_id = emails._load_id and source._line = emails._line
     left join hidden_fields on source._load_id = hidden_fields._load_id and source._line = hidden_fields._line
 )
 
