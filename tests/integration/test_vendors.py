@@ -297,6 +297,7 @@ def details(survey: str, choices: list[Row]) -> Row:
                 "id": "p2",
                 "questions": [
                     {"id": "q_nps", "family": "matrix", "subtype": "rating", "answers": {"choices": choices}},
+                    {"id": "q_nps_of_product", "family": "matrix", "answers": {"choices": choices}},
                     {"id": "q_open", "family": "open_ended"},
                 ],
             },
@@ -327,6 +328,10 @@ def deliver_surveymonkey(landing: Path) -> None:
     repeated["pages"][1]["questions"][0]["answers"] *= 2
     commented = monkey(2, "c8", "0", custom_variables={"contact_id": "102", "plan": "Pro"})
     commented["pages"][1]["questions"].append({"id": "q_open", "answers": [{"text": "fine"}]})
+    of_product = {"id": "q_nps_of_product", "answers": [{"choice_id": "c1", "choice_metadata": {"weight": "-100"}}]}
+    commented["pages"][1]["questions"].insert(0, of_product)
+    product_alone = monkey(14, None)
+    product_alone["pages"][1]["questions"].append(of_product)
     write_json_lines(
         folder / "responses" / "1.jsonl",
         [
@@ -344,7 +349,7 @@ def deliver_surveymonkey(landing: Path) -> None:
             repeated,
             monkey(12, "c10", survey="sm4"),
             monkey(13, None, pages="no JSON"),
-            monkey(14, None),
+            product_alone,
         ],
     )
 

@@ -72,6 +72,7 @@ nps_questions as (
 nps_choices as (
     select
         choices.survey_id,
+        choices.question_id,
         choices.choice_id,
         cast(choices.score as {{ dbt.type_string() }}) as score_text
     from choices
@@ -89,11 +90,20 @@ surveys as (
     group by details.id
 ),
 
--- The ids of choices are SurveyMonkey's own, and no two questions share one.
+answered_questions as (
+    {{ json_rows_at('source', 'pages', '$[*].questions[*]', 'question', row_key + ['survey_id']) }}
+),
+
+question_fields as (
+    {{ json_fields('answered_questions', 'question', {'question_id': 'id', 'answers': 'answers'}, row_key + [
+        'survey_id',
+    ]) }}
+),
+
 chosen as (
-    {{ json_rows_at(
-        'source', 'pages', '$[*].questions[*].answers[*].choice_id', 'choice_id', row_key + ['survey_id']
-    ) }}
+    {{ json_rows_at('question_fields', 'answers', '$[*].choice_id', 'choice_id', row_key + [
+        'survey_id', 'question_id',
+    ]) }}
 ),
 
 -- choice_metadata.weight is what the answer is worth in the vendor's figure (-100, 0, 100), and not the score.
@@ -103,7 +113,11 @@ scores as (
         chosen._line,
         max(nps_choices.score_text) as score_text
     from chosen
-    inner join nps_choices on chosen.survey_id = nps_choices.survey_id and chosen.choice_id = nps_choices.choice_id
+    inner join nps_choices
+        on
+            chosen.survey_id = nps_choices.survey_id
+            and chosen.question_id = nps_choices.question_id
+            and chosen.choice_id = nps_choices.choice_id
     group by chosen._load_id, chosen._line
 ),
 
