@@ -16,6 +16,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def _read_delimited(
     connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path
 ) -> Reading:
     text = _as_utf8(file, scan, scratch)
-    blank_lines, header_lines, header = _read_header(text.path, table.delimiter)
-    columns = _check_columns(table, header)
+    header = _read_header(text.path, table.delimiter)
+    header_lines, columns = header.lines, _check_columns(table, header.fields)
     # Everything is given and nothing guessed: sniffing types loses text, and a `new_line` that is not
     # the file's makes DuckDB return no rows without an error. The lines are counted afterwards.
     query = f"""
         select *, {_row_hash(columns)} as _row_hash
         from read_csv(
-            {literal_path(text.path)}, auto_detect = false, header = true, skip = {blank_lines},
+            {literal_path(text.path)}, auto_detect = false, header = true, skip = {header.rows_above},
             columns = {{{", ".join(f"{field}: 'VARCHAR'" for field in delivered_fields(columns))}}},
             delim = {literal(table.delimiter)}, quote = '"', escape = '"',
             max_line_size = {_MAX_RECORD_BYTES}, buffer_size = {2 * _MAX_RECORD_BYTES},
@@ -110,24 +111,40 @@ def _read_delimited(
     return Reading(columns, header_lines + 1, text.encoding)
 
 
-def _read_header(path: Path, delimiter: str) -> tuple[int, int, list[str]]:
-    """The blank lines before the header, the line on which it ends, and its fields."""
+@dataclass(frozen=True)
+class _Header:
+    """The names of the columns."""
+
+    fields: list[str]
+    lines: int  # those above the first answer
+    rows_above: int  # rows and blank lines above the last header row
+
+
+def _read_header(path: Path, delimiter: str) -> _Header:
+    """The first row that is not blank; Qualtrics writes two more below it, known by the last one's ImportId."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
         reader = csv.reader(iter(lambda: text.readline(_CHUNK_BYTES), ""), delimiter=delimiter)
-        blank_lines = 0
         try:
-            for header in reader:
-                if header:
-                    if not any(field.strip() for field in header):
+            for rows_above, fields in enumerate(reader):
+                if fields:
+                    if not any(field.strip() for field in fields):
                         break
-                    return blank_lines, reader.line_num, header
-                blank_lines += 1
+                    header = _Header(fields, reader.line_num, rows_above)
+                    with suppress(csv.Error):  # a fault below the header is a fault of a row
+                        next(reader, None)  # the questions in words
+                        if _are_import_ids(next(reader, [])):
+                            return _Header(fields, reader.line_num, rows_above + 2)
+                    return header
         except csv.Error as error:
             raise RefusedFile(
                 f"line {reader.line_num}: the header cannot be read ({error}); "
                 "export the file as text with one header line and \\n or \\r\\n line ends"
             ) from error
     raise RefusedFile("empty; a file without rows still needs its header line")
+
+
+def _are_import_ids(fields: Sequence[str]) -> bool:
+    return bool(fields) and all(field.replace(" ", "").startswith('{"ImportId":') for field in fields)
 
 
 def _faults(connection: duckdb.DuckDBPyConnection, columns: int) -> list[_Fault]:

@@ -1,6 +1,6 @@
 {#-
     What a staging model must deliver, whatever the tool: the columns of every entity and their types.
-    To add a tool, write staging models with these columns and name them in staging_models().
+    To add a tool, write staging models with these columns and name them in tools().
 -#}
 
 {% macro canonical_columns(entity) -%}
@@ -20,7 +20,10 @@
             'attributes': string, 'group_size': 'bigint', 'sent_at': 'timestamp', 'delivered_at': 'timestamp',
             'opened_at': 'timestamp', 'started_at': 'timestamp',
         },
-        'people': {'source_system': string, 'source_contact_id': string, 'contact_email': string},
+        'people': {
+            'source_system': string, 'source_contact_id': string, 'contact_email': string,
+            'external_contact_id': string,
+        },
         'contact_events': {
             'source_system': string, 'source_contact_id': string, 'event_type': string, 'event_at': 'timestamp',
         },
@@ -28,6 +31,8 @@
             'contact_id': string, 'account_id': string, 'contact_email': string, 'job_title': string,
             'has_opted_out': 'boolean', 'is_deleted': 'boolean',
         },
+        'contact_merges': {'merged_contact_id': string, 'surviving_contact_id': string, 'merged_at': 'timestamp'},
+        'account_merges': {'merged_account_id': string, 'surviving_account_id': string, 'merged_at': 'timestamp'},
         'account_history': {
             'account_id': string, 'account_name': string, 'parent_account_id': string, 'owner_id': string,
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_deleted': 'boolean',
@@ -47,28 +52,79 @@
 {%- endmacro %}
 
 
-{#- Which staging models deliver an entity, by source. -#}
-{% macro staging_models(entity) -%}
+{#-
+    Every tool, once: the raw table whose rows are its answers (each ends in exactly one decision), and by entity the
+    staging models stg_<tool>__<name> that deliver it.
+-#}
+{% macro tools() -%}
     {{- return({
-        'answers': {'delighted': ['stg_delighted__survey_responses'], 'files': ['stg_files__answers']},
-        'invitations': {'delighted': ['stg_delighted__survey_requests'], 'files': ['stg_files__invitations']},
-        'people': {'delighted': ['stg_delighted__people'], 'files': ['stg_files__answers', 'stg_files__invitations']},
-        'contact_events': {'delighted': ['stg_delighted__unsubscribes', 'stg_delighted__bounces']},
-        'contacts': {'salesforce': ['stg_salesforce__contacts']},
-        'account_history': {'salesforce': ['stg_salesforce__accounts', 'stg_salesforce__account_history']},
-        'users': {'salesforce': ['stg_salesforce__users']},
-    }[entity]) -}}
+        'delighted': {
+            'answer_table': 'survey_responses',
+            'answers': ['survey_responses'],
+            'invitations': ['survey_requests'],
+            'people': ['people'],
+            'contact_events': ['unsubscribes', 'bounces'],
+        },
+        'qualtrics': {
+            'answer_table': 'survey_response',
+            'answers': ['survey_responses'],
+            'invitations': ['distribution_contacts'],
+            'people': ['directory_contacts', 'recipients'],
+            'contact_events': ['unsubscribes', 'complaints'],
+        },
+        'surveymonkey': {'answer_table': 'responses', 'answers': ['responses'], 'people': ['people']},
+        'typeform': {'answer_table': 'responses', 'answers': ['responses'], 'people': ['people']},
+        'retently': {'answer_table': 'feedback', 'answers': ['feedback'], 'people': ['feedback']},
+        'hubspot': {
+            'answer_table': 'feedback_submissions',
+            'answers': ['feedback_submissions'],
+            'people': ['feedback_submissions'],
+            'contacts': ['contacts'],
+            'contact_merges': ['contact_merges', 'merged_contacts'],
+            'account_merges': ['merged_companies'],
+            'account_history': ['companies'],
+            'users': ['owners'],
+        },
+        'salesforce': {
+            'contacts': ['contacts'],
+            'contact_merges': ['contact_merges'],
+            'account_merges': ['account_merges'],
+            'account_history': ['accounts', 'account_history'],
+            'users': ['users'],
+        },
+        'files': {
+            'answer_table': 'answers',
+            'answers': ['answers'],
+            'invitations': ['invitations'],
+            'people': ['answers', 'invitations'],
+        },
+    }) -}}
 {%- endmacro %}
 
 
-{#- The raw tables that deliver answers, by source: each of their rows ends in exactly one decision. -#}
-{% macro answer_tables() -%}
-    {%- set tables = {'delighted': 'survey_responses', 'files': 'answers'} -%}
-    {%- set switched_on = {} -%}
-    {%- for source_name, table_name in tables.items() if is_delivered(source_name, 'stg__answers') -%}
-        {%- do switched_on.update({source_name: table_name}) -%}
+{#- Which staging models deliver an entity, by source. -#}
+{% macro staging_models(entity) -%}
+    {%- set models = {} -%}
+    {%- for source_name, tool in tools().items() if entity in tool -%}
+        {%- set names = [] -%}
+        {%- for name in tool[entity] -%}
+            {%- do names.append('stg_' ~ source_name ~ '__' ~ name) -%}
+        {%- endfor -%}
+        {%- do models.update({source_name: names}) -%}
     {%- endfor -%}
-    {{- return(switched_on) -}}
+    {{- return(models) -}}
+{%- endmacro %}
+
+
+{#- The raw tables that deliver answers, by source that is switched on. -#}
+{% macro answer_tables() -%}
+    {%- set tables = {} -%}
+    {%- for source_name, tool in tools().items() -%}
+        {%- if tool.answer_table and is_delivered(source_name, 'stg__answers') -%}
+            {%- do tables.update({source_name: tool.answer_table}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return(tables) -}}
 {%- endmacro %}
 
 
@@ -166,4 +222,23 @@ latest as (
         on delivered.load_id = overtaken.load_id and delivered.source_line = overtaken.source_line
     where overtaken.load_id is null
 )
+{%- endmacro %}
+
+
+{#-
+    The same of raw rows that are looked up (questions, choices, distributions): a table of them comes again with
+    every delivery, and a row of answers must find one. `relation` is a CTE over a source.
+-#}
+{% macro latest_rows(relation, key, columns) -%}
+    select {{ (key + columns) | join(', ') }}
+    from (
+        select
+            {{ (key + columns) | join(', ') }},
+            row_number() over (
+                partition by {{ key | join(', ') }}
+                order by _load_id desc, _line desc
+            ) as delivery_rank
+        from {{ relation }}
+    ) as ranked
+    where delivery_rank = 1
 {%- endmacro %}

@@ -32,6 +32,107 @@
 {%- endmacro %}
 
 
+{#-
+    Several values of a JSON text as text columns, read in one pass: `fields` says {column: key}, and key `a.b` is
+    b within a. With the columns `keep` of `relation` (`name`, or `name as other`); all null where the text is not JSON.
+-#}
+{% macro json_fields(relation, json, fields, keep) -%}
+    {{ return(adapter.dispatch('json_fields', 'nps')(relation, json, fields, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_fields(relation, json, fields, keep) -%}
+    select
+        {%- for column in keep %}
+        {{ column.split(' as ') | last }},
+        {%- endfor %}
+        {%- for column in fields %}
+        json_values[{{ loop.index }}] as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            json_extract_string(case when json_valid({{ json }}) then {{ json }} end, [
+                {%- for key in fields.values() %}'$."{{ key | replace('.', '"."') }}"'{{ ', ' if not loop.last }}{% endfor -%}
+            ]) as json_values
+        from {{ relation }}
+    ) as extracted
+{%- endmacro %}
+
+
+{#-
+    One row per element of a JSON list, as columns element and element_number (from 1), with the columns `keep` of
+    `relation`. With `key`, the list is that value of a JSON object. What is no list has no elements.
+-#}
+{% macro json_elements(relation, json, keep, key=none) -%}
+    {{ return(adapter.dispatch('json_elements', 'nps')(relation, json, keep, key)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_elements(relation, json, keep, key) -%}
+    {%- set valid = 'case when json_valid(' ~ json ~ ') then ' ~ json ~ ' end' -%}
+    select
+        {%- for column in keep %}
+        {{ column.split(' as ') | last }},
+        {%- endfor %}
+        unnest(elements) as element,
+        generate_subscripts(elements, 1) as element_number
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            from_json({{ "json_extract(" ~ valid ~ ", '$.\"" ~ key ~ "\"')" if key else valid }}, '["JSON"]') as elements
+        from {{ relation }}
+    ) as lists
+{%- endmacro %}
+
+
+{#-
+    The values at a path like $[*].questions[*].id of a JSON text, as a list of texts, in one pass; empty where there
+    are none, null where the text is not JSON.
+-#}
+{% macro json_texts_at(json, path) -%}{{ return(adapter.dispatch('json_texts_at', 'nps')(json, path)) }}{%- endmacro %}
+
+{% macro duckdb__json_texts_at(json, path) -%}
+    json_extract_string(case when json_valid({{ json }}) then {{ json }} end, '{{ path }}')
+{%- endmacro %}
+
+
+{#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}
+{% macro json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[1]{%- endmacro %}
+
+{% macro json_rows_at(relation, json, path, name, keep) -%}
+    {{ return(adapter.dispatch('json_rows_at', 'nps')(relation, json, path, name, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_rows_at(relation, json, path, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        unnest({{ json_texts_at(json, path) }}) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
+
+{#- One row per part of a text that lists several, as column `name`, with the columns `keep` of `relation`. -#}
+{% macro split_parts(relation, text, separator, name, keep) -%}
+    {{ return(adapter.dispatch('split_parts', 'nps')(relation, text, separator, name, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__split_parts(relation, text, separator, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        trim(unnest(string_split({{ text }}, '{{ separator }}'))) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
+
+{#- An aggregate: a JSON text from rows of name and value. -#}
+{% macro json_object_from_rows(name, value) -%}
+    {{ return(adapter.dispatch('json_object_from_rows', 'nps')(name, value)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_object_from_rows(name, value) -%}
+    cast(json_group_object({{ name }}, {{ value }}) as varchar)
+{%- endmacro %}
+
+
 {#- A JSON text from named columns. -#}
 {% macro json_object_text(columns) -%}{{ return(adapter.dispatch('json_object_text', 'nps')(columns)) }}{%- endmacro %}
 

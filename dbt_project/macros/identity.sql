@@ -4,6 +4,12 @@
 {% macro normalised_email(email) -%}nullif(lower(trim({{ email }})), ''){%- endmacro %}
 
 
+{#- A respondent of a tool that keeps no people: the contact's id if the link carried it, else the address. -#}
+{% macro respondent_key(contact_id, email) -%}
+    coalesce(nullif(trim({{ contact_id }}), ''), {{ normalised_email(email) }})
+{%- endmacro %}
+
+
 {#- The key of a respondent whom no CRM knows. Hashed, since a survey tool's own key may be an e-mail address. -#}
 {% macro anonymous_contact_id(source_system, source_contact_id) -%}
     {{ source_system }} || ':' || {{ short_hash('lower(trim(' ~ source_contact_id ~ '))') }}

@@ -62,13 +62,17 @@
 {%- endmacro %}
 
 
-{#- In a staging model: the delivered columns of one source that hold segments of `owner`, renamed and typed. -#}
-{% macro delivered_segments(owner, source_name) -%}
+{#-
+    In a staging model: the delivered columns of one source that hold segments of `owner`, renamed and typed. `relation`
+    names the one they are of, where a model joins several.
+-#}
+{% macro delivered_segments(owner, source_name, relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
     {%- for segment in segments_from(owner) %}
         {% if segment.column is string -%}
-            {%- set delivered = adapter.quote(segment.column) -%}
+            {%- set delivered = prefix ~ adapter.quote(segment.column) -%}
         {%- elif source_name in segment.column -%}
-            {%- set delivered = adapter.quote(segment.column[source_name]) -%}
+            {%- set delivered = prefix ~ adapter.quote(segment.column[source_name]) -%}
         {%- else -%}
             {%- set delivered = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
         {%- endif -%}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import sqlglot
@@ -12,26 +11,28 @@ from tests.conftest import Pipeline
 
 DIALECTS = ("spark", "snowflake", "bigquery", "postgres")
 # What macros/engine.sql writes for DuckDB and will write otherwise for another engine.
+JSON_PATHS = "Unsupported JSONPathPart type JSONPathWildcard"  # json_texts_at
 OF_ENGINE_MACROS = {
+    "snowflake": (JSON_PATHS,),
+    "postgres": (JSON_PATHS,),
     "bigquery": (
+        JSON_PATHS,
         "Argument 'modifiers' is not supported for expression 'RegexpReplace'",  # replace_matches
         "'NULLS LAST' translation not supported",  # the default order, which sqlglot makes explicit
     ),
 }
 
 
-@pytest.fixture(scope="module")
-def compiled(sample: Pipeline) -> dict[str, str]:
-    folder = sample.data / "dbt" / "compiled" / "nps" / "models"
-    models = {path.stem: path.read_text() for path in sorted(folder.rglob("*.sql")) if ".yml" not in str(path)}
-    assert len(models) > 35
-    return models
+def compiled_models(pipeline: Pipeline) -> dict[str, str]:
+    """Every model as dbt compiled it in a run."""
+    folder = pipeline.data / "dbt" / "compiled" / "nps" / "models"
+    return {path.stem: path.read_text() for path in sorted(folder.rglob("*.sql")) if ".yml" not in str(path)}
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_model_compiles(compiled: dict[str, str], dialect: str, tmp_path: Path) -> None:
+def untranslatable(models: dict[str, str], dialect: str) -> dict[str, str]:
+    """The models that cannot be written for another engine, with the fault."""
     faults = {}
-    for name, sql in compiled.items():
+    for name, sql in models.items():
         # Where the lake lies is a matter of the source, not of the model.
         code = re.sub(r"read_(parquet|json)\('[^()]*?\)", "lake_table", sql)
         try:
@@ -43,4 +44,16 @@ def test_every_model_compiles(compiled: dict[str, str], dialect: str, tmp_path: 
                 faults[name] = str(error)
             continue
         sqlglot.parse_one(written, read=dialect)
-    assert faults == {}
+    return faults
+
+
+@pytest.fixture(scope="module")
+def compiled(sample: Pipeline) -> dict[str, str]:
+    models = compiled_models(sample)
+    assert len(models) > 35
+    return models
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_model_compiles(compiled: dict[str, str], dialect: str) -> None:
+    assert untranslatable(compiled, dialect) == {}

@@ -43,6 +43,21 @@ def test_names_follow_the_layer(models: Nodes) -> None:
             assert node["fqn"][2] == name.removeprefix("stg_").split("__")[0], f"{name} lies in another source's folder"
 
 
+def test_a_source_that_is_off_has_no_models(models: Nodes, manifest: dict[str, Any]) -> None:
+    staged = {node["fqn"][2] for node in models.values() if layer(node) == "staging"}
+    assert staged == {"delighted", "salesforce", "lake"}
+    assert {source["source_name"] for source in manifest["sources"].values()} == staged
+
+
+def test_every_source_has_its_file_and_its_folder() -> None:
+    folders = {path.name for path in (MODELS / "staging").iterdir()} - {"files", "lake"}
+    assert folders == {path.stem for path in (ROOT / "sources").glob("*.yml")}
+    for folder in folders:
+        for path in (MODELS / "staging" / folder).glob("*.sql"):
+            assert path.read_text().startswith("-- Grain: "), f"{path.name}: the first line is not its grain"
+            assert f"'{folder}' in var('sources')" in path.with_suffix(".yml").read_text(), f"{path.name}: always on"
+
+
 def test_layers_only_look_down(models: Nodes, manifest: dict[str, Any]) -> None:
     """Sources are read by staging alone (and by quality, which shows raw rows); staging by no mart but the register."""
     allowed = {

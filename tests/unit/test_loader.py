@@ -119,6 +119,21 @@ def test_scores_stay_the_text_they_are(house: House) -> None:
     assert [score for (score,) in house.rows("score")] == [None, *scores[1:]]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_the_three_header_rows_of_qualtrics_are_one_header(house: House, ending: str) -> None:
+    header = ["", "id,score,comment", '"ID","How likely,\nreally?","Why? Say ""all"""']
+    ids = ",".join('"{""ImportId"":""' + name + '""}"' for name in ("_recordId", "QID1", "QID2_TEXT"))
+    load = house.load(ending.join([*header, ids, "1,9,good", '2,0,"two', 'lines"', "x", "3,7,", ""]))
+    assert house.rows("id, score, _line") == [("1", "9", 6), ("2", "0", 7), ("3", "7", 10)]
+    assert house.malformed("_line, raw_row") == [(9, "x")]
+    assert (load.rows, load.columns) == (3, ["id", "score", "comment"])
+
+
+def test_rows_that_only_look_like_a_second_header_are_answers(house: House) -> None:
+    house.load('id,score,comment\n1,9,ImportId\n"{""ImportId"":""a""}",9,no\n')
+    assert [row[0] for row in house.rows()] == ["1", '{"ImportId":"a"}']
+
+
 def test_header_only_is_a_load_of_no_rows(house: House) -> None:
     assert house.load("id,score,comment").rows == 0
     assert house.load("id,score,comment\r\n", "b.csv").rows == 0

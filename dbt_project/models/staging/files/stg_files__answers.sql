@@ -13,6 +13,7 @@ renamed as (
         {{ mapped_text(mapping.invitation) }} as source_invitation_id,
         {{ mapped_text(mapping.respondent or mapping.email) }} as source_contact_id,
         {{ normalised_email(mapped_text(mapping.email)) }} as contact_email,
+        cast(null as {{ dbt.type_string() }}) as external_contact_id,
         {{ mapped_text(mapping.account) }} as source_account_id,
         {{ adapter.quote(mapping.score) }} as score_text,
         {{ mapped_text(mapping.comment) }} as comment,

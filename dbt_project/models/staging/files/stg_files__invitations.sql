@@ -14,6 +14,7 @@ renamed as (
         {{ mapped_survey(mapping.survey) }} as source_survey_id,
         {{ mapped_text(mapping.respondent or mapping.email) }} as source_contact_id,
         {{ normalised_email(mapped_text(mapping.email)) }} as contact_email,
+        cast(null as {{ dbt.type_string() }}) as external_contact_id,
         {{ mapped_text(mapping.account) }} as source_account_id,
         {{ mapped_text(mapping.channel) }} as channel,
         {{ mapped_attributes(mapping.segments) }} as attributes,

@@ -1,0 +1,19 @@
+-- Grain: one delivered row of a person of the directory.
+with source as (
+    select * from {{ source('qualtrics', 'directory_contact') }}
+),
+
+renamed as (
+    select
+        _source_system as source_system,
+        id as source_contact_id,
+        {{ normalised_email('email') }} as contact_email,
+        nullif(trim(ext_ref), '') as external_contact_id,
+        _load_id as load_id,
+        _loaded_at as loaded_at,
+        _file as source_file,
+        _line as source_line
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,71 @@
+-- Grain: one delivered row of a person whom a mailing invited to a survey.
+with source as (
+    select
+        *,
+        {{ replace_matches('lower(status)', '[^a-z]', '') }} as status_name
+    from {{ source('qualtrics', 'distribution_contact') }}
+),
+
+raw_distributions as (
+    select * from {{ source('qualtrics', 'distribution') }}
+),
+
+distributions as (
+    {{ latest_rows(
+        'raw_distributions', ['id'], ['request_type', 'survey_link_survey_id', 'parent_distribution_id']
+    ) }}
+),
+
+asked as (
+    select
+        source.*,
+        distributions.survey_link_survey_id,
+        {{ qualtrics_invitation_key('distributions', 'source') }} as invitation_key,
+        -- pending, error, failure, skipped, blocked and both bounces reached nobody.
+        source.status_name in (
+            'success', 'opened', 'complaint',
+            'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
+        )
+        or (source.status_name = 'pending' and lower(distributions.request_type) = 'generatedinvite') as is_delivered,
+        source.status_name in (
+            'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
+        ) as is_started
+    from source
+    left join distributions on source.distribution_id = distributions.id
+    where
+        not {{ qualtrics_is_follow_up('distributions.request_type') }}
+        and coalesce(lower(trim(distributions.request_type)) <> 'testemail', true)
+        -- A mailing that is due has asked nobody yet; a personal link stays pending until it is opened.
+        and (
+            coalesce(source.status_name, '') <> 'pending'
+            or lower(trim(distributions.request_type)) = 'generatedinvite'
+        )
+),
+
+renamed as (
+    select
+        _source_system as source_system,
+        invitation_key as source_invitation_id,
+        nullif(trim(survey_link_survey_id), '') as source_survey_id,
+        contact_id as source_contact_id,
+        cast(null as {{ dbt.type_string() }}) as contact_email,
+        cast(null as {{ dbt.type_string() }}) as source_account_id,
+        -- A mailing does not say its channel; the answer to it does.
+        cast(null as {{ dbt.type_string() }}) as channel,
+        cast(null as {{ dbt.type_string() }}) as attributes,
+        cast(null as bigint) as group_size,
+        {{ utc_timestamp('sent_at') }} as sent_at,
+        case when is_delivered then {{ utc_timestamp('sent_at') }} end as delivered_at,
+        {{ utc_timestamp('opened_at') }} as opened_at,
+        coalesce(
+            {{ utc_timestamp('response_started_at') }},
+            case when is_started then coalesce({{ utc_timestamp('opened_at') }}, {{ utc_timestamp('sent_at') }}) end
+        ) as started_at,
+        _load_id as load_id,
+        _loaded_at as loaded_at,
+        _file as source_file,
+        _line as source_line
+    from asked
+)
+
+select * from renamed

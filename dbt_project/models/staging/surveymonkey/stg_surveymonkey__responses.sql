@@ -1,0 +1,160 @@
+-- Grain: one delivered row of an answer to a survey; the API repeats answers.
+{%- set row_key = ['_load_id', '_line'] %}
+
+with source as (
+    select * from {{ source('surveymonkey', 'responses') }}
+),
+
+raw_details as (
+    select * from {{ source('surveymonkey', 'survey_details') }}
+),
+
+details as (
+    {{ latest_rows('raw_details', ['id'], ['pages']) }}
+),
+
+-- The choices of every question that could be an NPS question.
+detail_pages as (
+    {{ json_elements('details', 'pages', ['id as survey_id']) }}
+),
+
+detail_questions as (
+    {{ json_elements('detail_pages', 'element', ['survey_id', 'element_number as page_number'], key='questions') }}
+),
+
+detail_fields as (
+    {{ json_fields('detail_questions', 'element', {'question_id': 'id', 'choices': 'answers.choices'}, [
+        'survey_id', 'page_number', 'element_number as question_number',
+    ]) }}
+),
+
+detail_choices as (
+    {{ json_elements('detail_fields', 'choices', ['survey_id', 'question_id', 'page_number', 'question_number']) }}
+),
+
+choice_fields as (
+    {{ json_fields('detail_choices', 'element', {
+        'choice_id': 'id', 'position': 'position', 'weight': 'weight', 'is_na': 'is_na',
+    }, ['survey_id', 'question_id', 'page_number', 'question_number', 'element_number as choice_number']) }}
+),
+
+choices as (
+    select
+        survey_id,
+        question_id,
+        page_number,
+        question_number,
+        choice_id,
+        {{ safe_cast_number('weight', type_double()) }} as weight,
+        row_number() over (
+            partition by survey_id, question_id
+            order by {{ safe_cast_number('position', 'bigint') }}, choice_number
+        ) - 1 as score
+    from choice_fields
+    -- "Not applicable" is a choice without a score.
+    where coalesce(lower(is_na), 'false') <> 'true'
+),
+
+-- An NPS question has eleven choices that weigh -100, 0 or 100; the first one is the survey's.
+nps_questions as (
+    select
+        survey_id,
+        question_id,
+        row_number() over (
+            partition by survey_id
+            order by min(page_number), min(question_number)
+        ) as preference
+    from choices
+    group by survey_id, question_id
+    having count(*) = 11 and count(case when weight in (-100, 0, 100) then 1 end) = 11
+),
+
+nps_choices as (
+    select
+        choices.survey_id,
+        choices.question_id,
+        choices.choice_id,
+        cast(choices.score as {{ dbt.type_string() }}) as score_text
+    from choices
+    inner join nps_questions
+        on choices.survey_id = nps_questions.survey_id and choices.question_id = nps_questions.question_id
+    where nps_questions.preference = 1
+),
+
+surveys as (
+    select
+        details.id as survey_id,
+        count(nps_questions.question_id) as score_questions
+    from details
+    left join nps_questions on details.id = nps_questions.survey_id
+    group by details.id
+),
+
+answered_questions as (
+    {{ json_rows_at('source', 'pages', '$[*].questions[*]', 'question', row_key + ['survey_id']) }}
+),
+
+question_fields as (
+    {{ json_fields('answered_questions', 'question', {'question_id': 'id', 'answers': 'answers'}, row_key + [
+        'survey_id',
+    ]) }}
+),
+
+chosen as (
+    {{ json_rows_at('question_fields', 'answers', '$[*].choice_id', 'choice_id', row_key + [
+        'survey_id', 'question_id',
+    ]) }}
+),
+
+-- choice_metadata.weight is what the answer is worth in the vendor's figure (-100, 0, 100), and not the score.
+scores as (
+    select
+        chosen._load_id,
+        chosen._line,
+        max(nps_choices.score_text) as score_text
+    from chosen
+    inner join nps_choices
+        on
+            chosen.survey_id = nps_choices.survey_id
+            and chosen.question_id = nps_choices.question_id
+            and chosen.choice_id = nps_choices.choice_id
+    group by chosen._load_id, chosen._line
+),
+
+variables as (
+    {{ json_fields('source', 'custom_variables', {'contact_id': 'contact_id', 'account_id': 'account_id'}, row_key) }}
+),
+
+renamed as (
+    select
+        source._source_system as source_system,
+        coalesce(nullif(trim(source.id), ''), source._row_hash) as source_response_id,
+        nullif(trim(source.survey_id), '') as source_survey_id,
+        -- A survey whose details are known and hold no NPS question is another kind of survey.
+        case when surveys.score_questions = 0 then 'other' else 'nps' end as score_type,
+        nullif(trim(source.recipient_id), '') as source_invitation_id,
+        {{ respondent_key('variables.contact_id', 'source.email_address') }} as source_contact_id,
+        {{ normalised_email('source.email_address') }} as contact_email,
+        nullif(trim(variables.account_id), '') as source_account_id,
+        scores.score_text,
+        {{ json_first_text('source.pages', '$[*].questions[*].answers[*].text') }} as comment,
+        cast(null as {{ dbt.type_string() }}) as language,
+        cast(null as {{ dbt.type_string() }}) as channel,
+        source.custom_variables as attributes,
+        coalesce(lower(trim(source.response_status)) <> 'completed', true) as is_partial,
+        coalesce(lower(trim(source.collection_mode)) in ('preview', 'survey_preview'), false) as is_test,
+        false as is_withdrawn,
+        {{ utc_timestamp('source.date_created') }} as submitted_at,
+        {{ utc_timestamp('source.date_modified') }} as updated_at,
+        source._row_hash as row_hash,
+        source._load_id as load_id,
+        source._loaded_at as loaded_at,
+        source._file as source_file,
+        source._line as source_line
+    from source
+    left join surveys on source.survey_id = surveys.survey_id
+    left join scores on source._load_id = scores._load_id and source._line = scores._line
+    left join variables on source._load_id = variables._load_id and source._line = variables._line
+)
+
+select * from renamed
