@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 _LONGEST_EXCERPT = 300
+_MOST_REPEATS = 3
 
 
 class ExtractError(Exception):
@@ -48,8 +49,7 @@ class Api:
 
         self._extractor = extractor
         self._base_url, auth = extractor.resolved(environment)
-        self._variables = extractor.variables(environment)
-        self._secrets = [environment[name] for name in self._variables]
+        self._secrets = [environment[name] for name in extractor.credentials()]
         retry = extractor.retry
         session = Client(
             raise_for_status=False,
@@ -92,17 +92,22 @@ class Api:
             hooks={"response": [check]},
         )
         asked = set()
+        previous: list[Record] = []
+        repeats = 0
         while True:
             self._keep_pace()
             try:
                 page = next(pages, None)
             except (requests.RequestException, ValueError) as error:
-                raise ExtractError(f"{where}: {self._redacted(str(error))}; nothing was kept, run it again") from None
+                fault = self._redacted(str(error))[:_LONGEST_EXCERPT]  # dlt may put the whole answer into it
+                raise ExtractError(f"{where}: {fault}; nothing was kept, run it again") from None
             if page is None:
                 return
             body = page.response.json()
             self._check_page(where, resource, page, body)
             yield list(page)
+            repeats = repeats + 1 if page and list(page) == previous else 0
+            previous = list(page)
             last = resource.last_page
             is_last = last.flag is not None and value_at(body, last.flag) is True
             is_last = is_last or (last.shorter_than is not None and len(page) < last.shorter_than)
@@ -110,7 +115,8 @@ class Api:
                 return
             page.request.url = self._at_home(str(page.request.url))
             request = (page.request.url, str(page.request.params))
-            if request in asked:
+            # Once is a hiccup; an API that does not know the page parameter gives its first page for ever.
+            if request in asked or repeats == _MOST_REPEATS:
                 raise ExtractError(f"{where}: the API leads back to a page it already gave; nothing was kept")
             asked.add(request)
 
@@ -185,7 +191,7 @@ class Api:
         return True
 
     def _remedy(self, status: int) -> str:
-        keys = " and ".join(self._variables)
+        keys = " and ".join(self._extractor.credentials())
         match status:
             case 401:
                 return f"(not authorised; the key has expired or is wrong: renew {keys})"

@@ -121,7 +121,7 @@ def _members(extractor: Extractor, api: Api, resource: Resource, parents: dict[s
         return [{}]
     if name not in parents:
         parent = extractor.resources[name]
-        parents[name] = [record for page in api.pages(name, parent.path, parent.params) for record in page]
+        parents[name] = [record for page in api.pages(name, parent.path, _params(parent, None)) for record in page]
     return parents[name]
 
 
@@ -129,7 +129,7 @@ def _params(resource: Resource, cursor: datetime | None) -> dict[str, Any]:
     """The parameters with the start value in them; the one that holds it is left out where there is none yet."""
     start = resource.incremental.start_value(cursor) if resource.incremental else None
     return {
-        name: value.replace(START_VALUE, str(start)) if isinstance(value, str) else value
+        name: str(value).lower() if isinstance(value, bool) else str(value).replace(START_VALUE, str(start))
         for name, value in resource.params.items()
         if start is not None or START_VALUE not in str(value)
     }

@@ -153,6 +153,11 @@ class Extractor(_Strict):
         texts += [str(value) for value in self.auth.values()]
         return list(dict.fromkeys(name for text in texts for name in _VARIABLE.findall(text)))
 
+    def credentials(self) -> list[str]:
+        """Those of the variables that say who asks."""
+        texts = [str(value) for key, value in self.auth.items() if key != "access_token_url"]
+        return list(dict.fromkeys(name for text in texts for name in _VARIABLE.findall(text)))
+
     def missing(self, environment: Mapping[str, str]) -> list[str]:
         """Those of `variables` that are not set."""
         return [name for name in self.variables(environment) if not environment.get(name)]

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -228,12 +229,9 @@ def test_surveymonkey(tmp_path: Path) -> None:
         assert house.latest("responses") == {r["id"]: r for survey in surveys.values() for r in survey}
 
         # The minute's requests are used up: the vendor tells the seconds in a header of its own.
-        house.server.before = lambda request: (
-            Reply({}, 429, {"X-Ratelimit-App-Global-Minute-Reset": "1"})
-            if request.number == len(house.server.requests) and house.server.requests[-2].number == before
-            else None
+        house.server.before = once(
+            len(house.server.requests) + 1, Reply({}, 429, {"X-Ratelimit-App-Global-Minute-Reset": "1"})
         )
-        before = house.server.requests[-1].number
         started = time.monotonic()
         house.succeed()
         assert time.monotonic() - started >= 1
@@ -429,6 +427,11 @@ def test_a_lasting_fault_leaves_nothing_and_is_named(delighted: House, fault: Re
     assert delighted.records("survey_responses") == data(delighted).answers, "the cursor had not moved"
 
 
+def test_a_server_that_is_not_there_is_named(delighted: House) -> None:
+    delighted.environment["DELIGHTED_BASE_URL"] = "http://127.0.0.1:1/"
+    assert "port=1" in delighted.error("people")
+
+
 def test_an_expired_key_is_asked_for_once(delighted: House) -> None:
     delighted.environment["DELIGHTED_API_KEY"] = "old"
     assert all("renew DELIGHTED_API_KEY" in str(delivery.error) for delivery in delighted.extract())
@@ -439,6 +442,8 @@ def test_a_cursor_that_does_not_move_is_an_error(tmp_path: Path) -> None:
     page = Reply({"results": [{"id": "1", "archived": False}], "paging": {"next": {"after": "1"}}})
     with vendor("hubspot", lambda _: page, tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
         assert "leads back to a page it already gave" in house.error("owner")
+        house.change(lambda c: c["resources"]["owner"].update(paginator={"type": "page_number", "total_path": None}))
+        assert "leads back to a page it already gave" in house.error("owner"), "the page number is not known there"
         missing = Reply({"status": "ok"})
         house.server.before = lambda _: missing
         assert "the answer has no 'results'" in house.error("owner")
@@ -542,10 +547,10 @@ def test_a_draft_is_no_delivery(delighted: House) -> None:
 
 def test_one_extraction_at_a_time(delighted: House) -> None:
     running = extraction.extract(delighted.settings, delighted.extractor, delighted.environment)
-    next(running)
+    assert next(running).error is None
     with pytest.raises(ExtractError, match="another process is extracting it"):
         delighted.extract()
-    running.close()
+    del running  # and its lock with it
     delighted.succeed()
 
 
@@ -684,10 +689,12 @@ def test_the_pace_is_kept(delighted: House, monkeypatch: pytest.MonkeyPatch) -> 
     data(delighted).page_size = 2
     now = [0.0]
     waits: list[float] = []
-    monkeypatch.setattr(api.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        api.time, "sleep", lambda seconds: (waits.append(seconds), now.__setitem__(0, now[0] + seconds))
-    )
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("orchestration.api.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     delighted.succeed()
     assert waits == [60, 0]
 
