@@ -649,6 +649,31 @@ def test_a_missing_secret_is_named(delighted: House) -> None:
         delighted.extract()
 
 
+def test_the_command_skips_or_refuses_without_credentials(tmp_path: Path) -> None:
+    """Skipped and named by default; an error when the source is asked for by name."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DELIGHTED", "SALESFORCE"))
+    }
+
+    def run(*sources: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestration", "extract", *sources],
+            cwd=ROOT,
+            env=environment | {"NPS_DATA_DIR": str(tmp_path), "COLUMNS": "200"},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    code, output = run()
+    assert code == 0 and "delighted  skipped: DELIGHTED_API_KEY not set" in output
+    code, output = run("delighted")
+    assert code == 1 and "set DELIGHTED_API_KEY in the environment" in output
+    code, output = run("delightful")
+    assert code == 1 and "delightful: not in `sources:`" in output
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
