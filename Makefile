@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run dev test lint dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: setup ## load the sample company, run the whole pipeline, show the result
 
 run: setup ## run the pipeline over your own files in data/landing
 	@$(NPS) run
+
+extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted
+	@$(NPS) extract $(SOURCES)
 
 dev: setup ## open Dagster on 127.0.0.1:3000
 	@$(NPS) dev

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
+from orchestration.extractors import load_extractors
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="load the sample company and run the pipeline")
     commands.add_parser("run", help="run the pipeline over the files in landing/")
+    extraction = commands.add_parser("extract", help="bring what is new in the vendors' APIs into landing/")
+    extraction.add_argument("sources", nargs="*", help="default: every source that has its credentials")
     commands.add_parser("summary", help="show the published result")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
                 return run(settings, console)
             case "run":
                 return run(settings, console)
+            case "extract":
+                return extract(settings, options.sources, console)
             case "summary":
                 print_summary(settings, console)
                 return 0
@@ -78,6 +84,7 @@ def run(settings: Settings, console: Console) -> int:
     os.environ.update(settings.environment())
     settings.landing.mkdir(parents=True, exist_ok=True)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
+    load_extractors(settings)
     console.print("[dim]Starting Dagster ...[/]")
 
     from orchestration.pipeline import run_pipeline  # noqa: PLC0415  (Dagster takes seconds to import)
@@ -94,6 +101,35 @@ def run(settings: Settings, console: Console) -> int:
     state = "published" if outcome.is_published else "nothing new, the published file stays as it is"
     console.print(f"[dim]{time.monotonic() - started:.0f} s, {state}[/]")
     return 0
+
+
+def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
+    """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/."""
+    from orchestration.api import ExtractError  # noqa: PLC0415
+    from orchestration.extract import extract  # noqa: PLC0415
+
+    extractors = load_extractors(settings)
+    if unknown := sorted(set(names) - extractors.keys()):
+        raise ConfigError(
+            f"{', '.join(unknown)}: not in `sources:`, or without a file in extractors/; known: {', '.join(extractors)}"
+        )
+    is_success = True
+    for name, extractor in extractors.items():
+        if not names and (missing := extractor.missing(os.environ)):
+            console.print(f"[dim]- {name}  skipped: {' and '.join(missing)} not set[/]", soft_wrap=True)
+        elif not names or name in names:
+            try:
+                for delivery in extract(settings, extractor):
+                    is_success = is_success and delivery.error is None
+                    if delivery.error:
+                        console.print(f"[red]✗[/] {escape(delivery.error)}", soft_wrap=True)
+                    else:
+                        figures = f"{delivery.records} new or changed, {delivery.unchanged} unchanged"
+                        console.print(f"[green]✓[/] {name}.{delivery.resource}  [dim]{figures}[/]")
+            except ExtractError as error:
+                is_success = False
+                console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
+    return 0 if is_success else FAILURE
 
 
 def print_summary(settings: Settings, console: Console) -> None:

@@ -6,8 +6,10 @@ import os
 
 import dagster as dg
 
+from orchestration.extractors import load_extractors
 from orchestration.ingest import lake_assets, raw_table_assets
-from orchestration.jobs import PIPELINE, daily_schedule
+from orchestration.jobs import EXTRACT, PIPELINE, daily_schedule, extract_schedule
+from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
 from orchestration.publish import PUBLISHED_SCHEMAS, published_asset
 from orchestration.quality import mart_checks
@@ -20,18 +22,21 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """All assets, checks, jobs and resources for one data folder."""
     os.environ.update(settings.environment())
     sources = load_sources(settings)
+    extractors = load_extractors(settings)
     transform = transform_assets(settings, sources)
     published_from = [key for key in transform.keys if key.path[0] in PUBLISHED_SCHEMAS]
     return dg.Definitions(
         assets=[
-            raw_table_assets(settings, sources),
+            *landing_assets(settings, extractors),
+            raw_table_assets(settings, sources, extractors),
             *lake_assets(sources),
             transform,
             published_asset(settings, published_from),
         ],
         asset_checks=[mart_checks(settings)],
-        jobs=[PIPELINE],
-        schedules=[daily_schedule(settings)],
+        # A job needs an asset: where no source has an API, there is nothing to extract.
+        jobs=[PIPELINE, EXTRACT] if extractors else [PIPELINE],
+        schedules=[daily_schedule(settings), extract_schedule(settings)] if extractors else [daily_schedule(settings)],
         resources={"dbt": dbt_resource()},
         loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.

@@ -92,6 +92,16 @@ class Settings:
         return self.data_dir / "dbt"
 
     @property
+    def extract_state(self) -> Path:
+        """How far each vendor's API has been read; without it, everything is asked for again."""
+        return self.data_dir / "extract"
+
+    @property
+    def dlt(self) -> Path:
+        """Where dlt would write its working files."""
+        return self.data_dir / "dlt"
+
+    @property
     def dagster_home(self) -> Path:
         """Where Dagster keeps the history of runs."""
         return self.data_dir / "dagster"

@@ -52,7 +52,7 @@ def shown(sample: Pipeline) -> dict[str, Any]:
 def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> None:
     assets = shown["assets"]
     groups = {asset["group"] for asset in assets.values()}
-    assert groups == {"raw", "reference", "staging", "intermediate", "marts", "quality", "serving"}
+    assert groups == {"landing", "raw", "reference", "staging", "intermediate", "marts", "quality", "serving"}
     assert [key for key, asset in assets.items() if not asset["owners"] or not asset["description"]] == []
     for key in (
         "delighted/survey_responses",
@@ -86,5 +86,5 @@ def test_guarded_tables_are_those_of_the_suites() -> None:
 
 
 def test_job_and_schedule(shown: dict[str, Any]) -> None:
-    assert shown["jobs"] == ["pipeline"]
-    assert shown["schedules"] == ["every_morning"]
+    assert shown["jobs"] == ["extract", "pipeline"]
+    assert shown["schedules"] == ["every_morning", "extract_apis"]

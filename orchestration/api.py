@@ -1,0 +1,210 @@
+"""Asking a vendor's API, through dlt's REST client: pages, retries, pace, and errors a person can act on.
+
+dlt's `incremental` is not used: it fails on a record without a time, drops records older than its start, and would
+store its state before our file is complete. Cursor and state are those of `extract`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from orchestration.extractors import Extractor, Resource, value_at
+from orchestration.settings import ConfigError, Settings
+
+if TYPE_CHECKING:
+    import requests
+    from dlt.sources.helpers.rest_client.client import PageData, RESTClient
+
+Record = dict[str, Any]
+
+_LONGEST_EXCERPT = 300
+_MOST_REPEATS = 3
+
+
+class ExtractError(Exception):
+    """The API did not give what was asked for; the message names source, resource, fault and remedy."""
+
+
+class Api:
+    """One vendor's API with the secrets of the environment; no secret leaves it in a message.
+
+    Raises:
+        ConfigError: an environment variable is missing, or dlt does not know the paginator or the kind of `auth`.
+    """
+
+    def __init__(self, extractor: Extractor, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+        # Set before dlt is first imported: it sends no telemetry and keeps out of the home folder.
+        os.environ.update({"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": str(settings.dlt)})
+        # dlt takes most of a second to import, and a run that extracts nothing does without.
+        from dlt.common.configuration.specs import RuntimeConfiguration  # noqa: PLC0415
+        from dlt.sources.helpers.requests import Client  # noqa: PLC0415
+        from dlt.sources.helpers.rest_client.client import RESTClient  # noqa: PLC0415
+        from dlt.sources.rest_api.config_setup import get_auth_class  # noqa: PLC0415
+
+        self._extractor = extractor
+        self._base_url, auth = extractor.resolved(environment)
+        self._secrets = [environment[name] for name in extractor.credentials()]
+        retry = extractor.retry
+        session = Client(
+            raise_for_status=False,
+            request_timeout=retry.timeout_seconds,
+            request_max_attempts=retry.attempts,
+            request_backoff_factor=retry.backoff_seconds,
+            request_max_retry_delay=retry.longest_wait_seconds,
+        ).session
+        kind = auth.pop("type", "bearer")
+        try:
+            takes_session = {"session": session} if kind == "oauth2_client_credentials" else {}
+            self._auth = get_auth_class(kind)(**auth, **takes_session)
+            for resource in extractor.resources.values():
+                self._paginator(resource)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"extractors/{extractor.source}.yml: {self._redacted(str(error))}") from None
+        self._client: RESTClient = RESTClient(
+            self._base_url, auth=self._auth, session=session, config=RuntimeConfiguration(dlthub_telemetry=False)
+        )
+        self._asked: deque[float] = deque(maxlen=extractor.requests_per_minute)
+
+    def pages(self, name: str, path: str, params: Mapping[str, Any]) -> Iterator[list[Record]]:
+        """The pages of a resource, in the order of the API; `path` and `params` without placeholders.
+
+        Raises:
+            ExtractError: the API refused, failed for longer than the retries last, or gave something else than
+                the records of a page. What was given so far is not the whole.
+        """
+        import requests  # noqa: PLC0415  (comes with dlt)
+
+        resource = self._extractor.resources[name]
+        where = f"{self._extractor.source}.{name}"
+        # requests lets a hook replace the response; dlt's type does not say so.
+        check: Any = partial(self._checked, where)
+        pages = self._client.paginate(
+            path,
+            params=dict(params),
+            paginator=self._paginator(resource),
+            data_selector=resource.data_selector,
+            hooks={"response": [check]},
+        )
+        asked = set()
+        previous: list[Record] = []
+        repeats = 0
+        while True:
+            self._keep_pace()
+            try:
+                page = next(pages, None)
+            except (requests.RequestException, ValueError) as error:
+                fault = self._redacted(str(error))[:_LONGEST_EXCERPT]  # dlt may put the whole answer into it
+                raise ExtractError(f"{where}: {fault}; nothing was kept, run it again") from None
+            if page is None:
+                return
+            body = page.response.json()
+            self._check_page(where, resource, page, body)
+            yield list(page)
+            repeats = repeats + 1 if page and list(page) == previous else 0
+            previous = list(page)
+            last = resource.last_page
+            is_last = last.flag is not None and value_at(body, last.flag) is True
+            is_last = is_last or (last.shorter_than is not None and len(page) < last.shorter_than)
+            if is_last or not page.paginator.has_next_page:
+                return
+            page.request.url = self._at_home(str(page.request.url))
+            request = (page.request.url, str(page.request.params))
+            # Once is a hiccup; an API that does not know the page parameter gives its first page for ever.
+            if request in asked or repeats == _MOST_REPEATS:
+                raise ExtractError(f"{where}: the API leads back to a page it already gave; nothing was kept")
+            asked.add(request)
+
+    def _check_page(self, where: str, resource: Resource, page: PageData[Any], body: Any) -> None:
+        """Tell an empty page from an answer that is no page at all, for which dlt gives an empty page as well."""
+        selector, fault = resource.data_selector, None
+        is_single = (resource.paginator or self._extractor.paginator) == "single_page"
+        if selector != "$" and value_at(body, selector) is None:
+            fault = f"the answer has no {selector!r}"
+        elif selector == "$" and not is_single and not isinstance(body, list):
+            fault = "the answer is no list"
+        elif any(not isinstance(record, dict) for record in page):
+            fault = "the answer holds something else than records"
+        elif resource.last_page.flag and not isinstance(value_at(body, resource.last_page.flag), bool):
+            fault = f"the answer does not say {resource.last_page.flag!r}"
+        if fault:
+            raise ExtractError(f"{where}: {fault}: {self._excerpt(page.response)}")
+
+    def _paginator(self, resource: Resource) -> Any:
+        from dlt.sources.rest_api.config_setup import create_paginator  # noqa: PLC0415
+
+        config: Any = resource.paginator or self._extractor.paginator
+        return create_paginator(config)
+
+    def _keep_pace(self) -> None:
+        if len(self._asked) == self._asked.maxlen:
+            time.sleep(max(0.0, self._asked[0] + 60 - time.monotonic()))
+        self._asked.append(time.monotonic())
+
+    def _at_home(self, url: str) -> str:
+        """The link to the next page on the host of `base_url`, so that an answer cannot send the secret elsewhere."""
+        home = urlsplit(self._base_url)
+        return urlunsplit(urlsplit(url)._replace(scheme=home.scheme, netloc=home.netloc))
+
+    def _checked(
+        self, where: str, response: requests.Response, *, is_second: bool = False, **how: Any
+    ) -> requests.Response:
+        """Look at each response within the client's retries, where raising a RequestException asks for another try."""
+        import requests  # noqa: PLC0415
+
+        status = response.status_code
+        if response.is_redirect:
+            return response
+        if status == 401 and not is_second and self._renew_token(response):
+            again = response.connection.send(response.request, **how)
+            return self._checked(where, again, is_second=True, **how)
+        if status == 429 or status >= 500:
+            header = self._extractor.retry.wait_header
+            if header and header in response.headers and "Retry-After" not in response.headers:
+                response.headers["Retry-After"] = response.headers[header]
+            raise requests.HTTPError(
+                f"HTTP {status} from {response.request.path_url} after {self._extractor.retry.attempts} attempts",
+                response=response,
+            )
+        if status >= 400:
+            raise ExtractError(f"{where}: HTTP {status} {self._remedy(status)}: {self._excerpt(response)}")
+        try:
+            response.json()
+        except ValueError:
+            # A proxy that cuts an answer still sends 200 and a length.
+            raise requests.exceptions.ChunkedEncodingError("the answer is not whole JSON", response=response) from None
+        return response
+
+    def _renew_token(self, response: requests.Response) -> bool:
+        """Put a new token on the request, where the vendor gives one; dlt asks for one only when its time is up."""
+        from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials  # noqa: PLC0415
+
+        if not isinstance(self._auth, OAuth2ClientCredentials):
+            return False
+        self._auth.obtain_token()
+        self._auth(response.request)
+        return True
+
+    def _remedy(self, status: int) -> str:
+        keys = " and ".join(self._extractor.credentials())
+        match status:
+            case 401:
+                return f"(not authorised; the key has expired or is wrong: renew {keys})"
+            case 403:
+                return f"(forbidden; give the key in {keys} the right to read this)"
+            case 404:
+                return f"(no such thing; correct the path in extractors/{self._extractor.source}.yml)"
+        return f"(correct the request in extractors/{self._extractor.source}.yml)"
+
+    def _excerpt(self, response: requests.Response) -> str:
+        return self._redacted(f"{response.request.path_url.split('?')[0]} says {response.text[:_LONGEST_EXCERPT]!r}")
+
+    def _redacted(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+        return text

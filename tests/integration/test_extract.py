@@ -1,0 +1,786 @@
+"""Extraction over real HTTP: what lies in landing/ after pages, faults, edits and kills, and what is loaded of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from orchestration import api, loader
+from orchestration import extract as extraction
+from orchestration.api import ExtractError
+from orchestration.extract import Delivery
+from orchestration.extractors import Extractor, load_extractors
+from orchestration.settings import ConfigError, Settings
+from orchestration.sources import Table, load_sources
+from tests.conftest import ROOT, SAMPLE
+from tests.integration.vendor_apis import (
+    KEY,
+    Delighted,
+    HubSpot,
+    Record,
+    Reply,
+    Request,
+    Salesforce,
+    Server,
+    SurveyMonkey,
+    Typeform,
+    Vendor,
+    Zendesk,
+    serve,
+)
+
+DAY = 86_400
+MAY = 1_746_057_600  # 2025-05-01T00:00:00Z
+
+
+@dataclass
+class House:
+    """One source with its configuration, its server and its landing folder."""
+
+    source: str
+    settings: Settings
+    server: Server
+    environment: dict[str, str]
+
+    @property
+    def extractor(self) -> Extractor:
+        return load_extractors(self.settings)[self.source]
+
+    def extract(self) -> list[Delivery]:
+        return list(extraction.extract(self.settings, self.extractor, self.environment))
+
+    def succeed(self) -> dict[str, Delivery]:
+        deliveries = {delivery.resource: delivery for delivery in self.extract()}
+        assert [delivery.error for delivery in deliveries.values() if delivery.error] == []
+        return deliveries
+
+    def error(self, resource: str) -> str:
+        """The error of one resource; nothing of it was delivered."""
+        delivery = next(delivery for delivery in self.extract() if delivery.resource == resource)
+        assert delivery.error is not None and delivery.file is None
+        assert KEY not in delivery.error
+        return delivery.error
+
+    def change(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the extractor's file."""
+        path = self.settings.config_dir / "extractors" / f"{self.source}.yml"
+        content = yaml.safe_load(path.read_text())
+        change(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def table(self, name: str) -> Table:
+        return next(table for table in load_sources(self.settings).tables if table.name == name)
+
+    def files(self, table: str) -> list[Path]:
+        """The files that the loader sees."""
+        optional = replace(self.table(table), is_required=False)
+        return loader.matching_files(optional, self.settings.landing, self.settings.lake)
+
+    def records(self, table: str) -> list[Record]:
+        """All landed records, in the order of the loader."""
+        return [json.loads(line) for file in self.files(table) for line in file.read_text().splitlines()]
+
+    def assert_loads(self) -> None:
+        """Every extracted table has the columns that its source declares: the loader takes all files."""
+        if (ROOT / "sources" / f"{self.source}.yml").exists():
+            for folder in sorted((self.settings.landing / self.source).iterdir()):
+                assert sum(load.rows for load in loads(self, folder.name)) == len(self.records(folder.name))
+
+    def latest(self, table: str, key: str = "id") -> dict[Any, Record]:
+        return {record[key]: record for record in self.records(table)}
+
+
+@contextmanager
+def vendor(source: str, answers: Vendor, root: Path, secrets: dict[str, str], path: str = "") -> Iterator[House]:
+    """A source with the repository's own extractor, without its waiting times, against a local server."""
+    config = root / "config"
+    for folder in ("sources", "extractors"):
+        (config / folder).mkdir(parents=True)
+    content = yaml.safe_load((ROOT / "extractors" / f"{source}.yml").read_text())
+    content["retry"] = content.get("retry", {}) | {"backoff_seconds": 0}
+    content["requests_per_minute"] = 100_000
+    (config / "extractors" / f"{source}.yml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (config / "sources" / f"{source}.yml").write_text(_source(source, content))
+    (config / "vars.yml").write_text(f"sources: [{source}]\nsegments: []\n")
+    with serve(answers) as server:
+        yield House(
+            source=source,
+            settings=Settings(config_dir=config, data_dir=root / "data"),
+            server=server,
+            environment=secrets | {f"{source.upper()}_BASE_URL": server.url + path},
+        )
+
+
+def _source(source: str, extractor: dict[str, Any]) -> str:
+    path = ROOT / "sources" / f"{source}.yml"
+    if path.exists():
+        return path.read_text()
+    names = {resource.get("table", name) for name, resource in extractor["resources"].items()}
+    tables = {name: {"files": f"{source}/{name}/*", "columns": ["id"]} for name in sorted(names)}
+    return yaml.safe_dump({"source": source, "kind": "vendor", "tables": tables})
+
+
+def answer(number: int, score: int | None = 9, **fields: Any) -> Record:
+    created = MAY + number * 3600
+    return {
+        "id": str(number),
+        "person": str(number % 7),
+        "survey_type": "nps",
+        "score": score,
+        "comment": f"Answer {number}",
+        "created_at": created,
+        "updated_at": None,
+        "person_properties": {"country": "USA", "tags": ["a", 1, 2.5, None]},
+    } | fields
+
+
+@pytest.fixture
+def delighted(tmp_path: Path) -> Iterator[House]:
+    answers = Delighted(
+        answers=[answer(number) for number in range(1, 11)],
+        people=[
+            {"id": str(n), "name": f"P {n}", "email": f"p{n}@shop.example", "created_at": MAY + n} for n in range(1, 8)
+        ],
+        unsubscribes=[{"person_id": "3", "unsubscribed_at": MAY}],
+    )
+    with vendor("delighted", answers, tmp_path, {"DELIGHTED_API_KEY": KEY}, "/v1") as house:
+        yield house
+
+
+def data(house: House) -> Delighted:
+    assert isinstance(house.server.vendor, Delighted)
+    return house.server.vendor
+
+
+# ------------------------------------------------------------------------------------------------ each vendor
+
+
+def test_delighted(delighted: House) -> None:
+    deliveries = delighted.succeed()
+    assert delighted.records("survey_responses") == data(delighted).answers
+    assert delighted.records("people") == data(delighted).people
+    assert delighted.records("unsubscribes") == data(delighted).unsubscribes
+    assert (deliveries["survey_responses"].records, deliveries["survey_responses"].unchanged) == (10, 0)
+    # Without a new record there is no file at all: none for bounces now, none for any table the second time.
+    assert deliveries["bounces"].file is None and delighted.files("bounces") == []
+    first = len(delighted.server.requests)
+    again = delighted.succeed()
+    assert [delivery.file for delivery in again.values()] == [None] * 4
+    assert again["people"].unchanged == 7
+    since = {int(r.params["updated_since"]) for r in delighted.server.requests[first:] if "responses" in r.path}
+    assert since == {MAY + 10 * 3600 - 3 * DAY}, "the newest answer less three days"
+    assert not any("updated_since" in request.params for request in delighted.server.requests[:first])
+
+
+def test_surveymonkey(tmp_path: Path) -> None:
+    def response(survey: str, number: int) -> Record:
+        day = f"2025-05-{number:02}T12:00:00+00:00"
+        return {"id": f"{survey}-{number}", "survey_id": survey, "response_status": "completed"} | {
+            "date_created": day,
+            "date_modified": day,
+            "pages": [{"questions": [{"answers": [{"choice_id": "7", "choice_metadata": {"weight": "100"}}]}]}],
+        }
+
+    surveys = {"11": [response("11", n) for n in range(1, 6)], "22": [response("22", 1)], "33": []}
+    answers = SurveyMonkey(surveys)
+    with vendor("surveymonkey", answers, tmp_path, {"SURVEYMONKEY_ACCESS_TOKEN": KEY}, "/v3") as house:
+        house.succeed()
+        # Links that name the vendor's host are followed on ours: all requests came here.
+        assert house.latest("responses") == {r["id"]: r for survey in surveys.values() for r in survey}
+        assert set(house.latest("survey_details")) == {"11", "22", "33"}
+        house.assert_loads()
+        assert [r.path for r in house.server.requests].count("/v3/surveys") == 2, "the list is walked once a run"
+
+        # Each survey has its own cursor: the old survey's answers are not asked for since the new one's.
+        first = len(house.server.requests)
+        house.succeed()
+        since = {
+            r.path.split("/")[3]: r.params.get("start_modified_at")
+            for r in house.server.requests[first:]
+            if "bulk" in r.path
+        }
+        assert since == {"11": "2025-05-02T12:00:00", "22": "2025-04-28T12:00:00", "33": None}
+
+        # Answered again while the pages are read: it leaves page 2 for page 1, which has been read.
+        house.change(lambda c: c["resources"]["responses"]["incremental"].update(overlap_days=0))
+        (house.settings.extract_state / "surveymonkey.json").unlink()
+        edited = surveys["11"][1]
+
+        def edit(request: Request) -> None:
+            if "bulk" in request.path and request.params.get("page") == "2" and "11" in request.path:
+                edited.update(date_modified=datetime.now(UTC).isoformat(timespec="seconds"), response_status="partial")
+
+        house.server.before = edit
+        house.succeed()
+        house.server.before = lambda _: None
+        house.succeed()
+        assert house.latest("responses") == {r["id"]: r for survey in surveys.values() for r in survey}
+
+        # The minute's requests are used up: the vendor tells the seconds in a header of its own.
+        house.server.before = once(
+            len(house.server.requests) + 1, Reply({}, 429, {"X-Ratelimit-App-Global-Minute-Reset": "1"})
+        )
+        started = time.monotonic()
+        house.succeed()
+        assert time.monotonic() - started >= 1
+
+
+def test_typeform(tmp_path: Path) -> None:
+    def response(number: int) -> Record:
+        moment = f"2025-05-01T12:00:{number:02}Z"
+        answers = [{"field": {"id": "q", "type": "opinion_scale"}, "type": "number", "number": 9}]
+        return {"response_id": f"r{number}", "landed_at": moment, "submitted_at": moment, "answers": answers}
+
+    # r3 to r5 were sent in one second, at the edge of a page of three.
+    forms = {
+        "abc": [response(n) | ({"submitted_at": "2025-05-01T12:00:03Z"} if n in (4, 5) else {}) for n in range(1, 9)]
+    }
+    forms["def"] = []
+    with vendor("typeform", Typeform(forms), tmp_path, {"TYPEFORM_TOKEN": KEY}) as house:
+
+        def small_pages(content: dict[str, Any]) -> None:
+            content["resources"]["responses"]["params"]["page_size"] = 4
+            content["resources"]["responses"]["last_page"]["shorter_than"] = 4
+
+        house.change(small_pages)
+        assert house.succeed()["responses"].records == 8
+        expected = [record | {"form_id": "abc"} for record in forms["abc"]]
+        assert sorted(house.records("responses"), key=lambda r: r["response_id"]) == expected
+        house.assert_loads()
+
+
+def test_typeform_stops_when_a_second_fills_a_page(tmp_path: Path) -> None:
+    """More answers in a second than fit a page cannot be paged by time: an error, not a loss."""
+    moment = "2025-05-01T12:00:00Z"
+    forms = {"abc": [{"response_id": str(n), "landed_at": moment, "submitted_at": moment} for n in range(5)]}
+    with vendor("typeform", Typeform(forms), tmp_path, {"TYPEFORM_TOKEN": KEY}) as house:
+
+        def small_pages(content: dict[str, Any]) -> None:
+            content["resources"]["responses"]["params"]["page_size"] = 4
+            content["resources"]["responses"]["last_page"]["shorter_than"] = 4
+
+        house.change(small_pages)
+        assert "leads back to a page" in house.error("responses")
+        assert house.files("responses") == []
+
+
+def test_hubspot(tmp_path: Path) -> None:
+    def entry(number: int, *, archived: bool = False, **properties: Any) -> Record:
+        moment = "2025-05-01T12:00:00.000Z"
+        stamps = {"createdAt": moment, "updatedAt": moment, "archived": archived}
+        return {"id": str(number), "properties": properties, **stamps}
+
+    objects = {
+        "feedback_submissions": [entry(n, hs_survey_type="NPS", hs_value="9") for n in range(5)]
+        + [entry(9, archived=True, hs_survey_type="NPS", hs_value="1")],
+        "contacts": [entry(n, email=f"c{n}@shop.example", company=None, jobtitle="Buyer") for n in range(3)]
+        + [entry(7, archived=True, email="gone@shop.example", company=None, jobtitle=None)],
+        "companies": [entry(1, name="Shop", industry="RETAIL", annualrevenue="1", country="DE")],
+        "owners": [{"id": "5", "email": "o@shop.example", "firstName": "O", "lastName": "W", "archived": False}],
+    }
+    with vendor("hubspot", HubSpot(objects), tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
+        house.succeed()
+        assert house.records("feedback_submissions") == objects["feedback_submissions"]
+        contacts = house.latest("contact")
+        assert contacts["7"]["is_deleted"] is True and contacts["0"]["is_deleted"] is False
+        assert contacts["1"]["property_email"] == "c1@shop.example"
+        assert contacts["1"]["properties"] == objects["contacts"][1]["properties"], "the object itself stays"
+        assert set(house.records("company")[0]) >= {"id", "is_deleted", "property_name", "property_country"}
+        owner = house.records("owner")[0]
+        assert (owner["owner_id"], owner["first_name"], owner["last_name"]) == ("5", "O", "W")
+        # Everything is read every time, and only what changed is kept.
+        objects["contacts"][1]["properties"]["jobtitle"] = "Chef"
+        assert house.succeed()["contact"].records == 1
+        objects["contacts"][1]["properties"]["jobtitle"] = "Buyer"
+        assert house.succeed()["contact"].records == 1, "changed back is a change as well"
+        assert house.latest("contact")["1"]["property_jobtitle"] == "Buyer"
+        house.assert_loads()
+
+
+def test_zendesk(tmp_path: Path) -> None:
+    def entry(number: int, **fields: Any) -> Record:
+        return {"id": number, "updated_at": f"2025-05-{number:02}T12:00:00Z"} | fields
+
+    zendesk = Zendesk(
+        tickets=[
+            entry(
+                n,
+                via={"channel": "email", "source": {}},
+                status="open",
+                priority=None,
+                created_at="2025-05-01T00:00:00Z",
+            )
+            | {"requester_id": 1, "organization_id": 2, "assignee_id": 3}
+            for n in range(1, 6)
+        ],
+        users=[entry(n, email=f"u{n}@shop.example", role="end-user", organization_id=2) for n in range(1, 5)],
+        organizations=[entry(n, name=f"O {n}", external_id=None) for n in range(1, 4)],
+    )
+    secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
+    with vendor("zendesk", zendesk, tmp_path, secrets, "/api/v2") as house:
+        house.succeed()
+        assert house.records("ticket") == [ticket | {"via_channel": "email"} for ticket in zendesk.tickets]
+        assert house.records("user") == zendesk.users
+        assert house.records("organization") == zendesk.organizations
+        assert "start_time" in house.server.requests[0].params, "the export demands it from the first request on"
+        zendesk.tickets[0].update(status="deleted", updated_at="2025-05-06T00:00:00Z")
+        assert house.succeed()["ticket"].records == 1
+        assert house.latest("ticket")[1]["status"] == "deleted"
+        house.assert_loads()
+
+
+def test_salesforce_renews_its_token(tmp_path: Path) -> None:
+    def entry(number: int, **fields: Any) -> Record:
+        stamp = f"2025-05-{number:02}T12:00:00.000+0000"
+        return {"attributes": {"type": "Account"}, "Id": f"001{number}", "SystemModstamp": stamp} | fields
+
+    account = dict.fromkeys(
+        ("Name", "Industry", "NumberOfEmployees", "ParentId", "MasterRecordId", "Type", "BillingCountry")
+    )
+    contact = dict.fromkeys(("AccountId", "Email", "Title", "ReportsToId", "MasterRecordId"))
+    salesforce = Salesforce(
+        {
+            "Account": [entry(n, AnnualRevenue=1.5e6, OwnerId="005", IsDeleted=False) | account for n in range(1, 6)],
+            "Contact": [entry(1, HasOptedOutOfEmail=False, Language__c="de", IsDeleted=False) | contact],
+            "User": [],
+        }
+    )
+    secrets = {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": KEY}
+
+    def expire(request: Request) -> None:
+        if request.number == 3:  # between the first and the second page
+            salesforce.tokens += 1
+
+    with vendor("salesforce", salesforce, tmp_path, secrets, "/services/data/v65.0") as house:
+        house.environment["SALESFORCE_INSTANCE_URL"] = house.server.url
+        house.server.before = expire
+        house.succeed()
+        accounts = house.records("account")
+        assert [account["id"] for account in accounts] == ["0011", "0012", "0013", "0014", "0015"]
+        assert {"attributes", "system_modstamp", "annual_revenue", "number_of_employees"} <= set(accounts[0])
+        house.assert_loads()
+        assert set(house.records("contact")[0]) >= {"has_opted_out_of_email", "language__c"}
+        assert salesforce.tokens == 3, "asked for, lost, and asked for again"
+        house.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
+        errors = [delivery.error or "" for delivery in house.extract()]
+        assert len(errors) == 3 and all("/services/oauth2/token" in error for error in errors), errors
+
+
+# ----------------------------------------------------------------------------------------------------- faults
+
+
+def once(number: int, reply: Reply) -> Callable[[Request], Reply | None]:
+    return lambda request: reply if request.number == number else None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply({"error": "busy"}, 500),
+        Reply("<html>Bad Gateway</html>", 502),
+        Reply([answer(number) for number in range(99)], cut=True),
+        Reply([answer(number) for number in range(99)], truncate=True),
+        Reply({"error": "slow down"}, 429),
+    ],
+    ids=["500", "502", "connection cut", "truncated JSON", "429 without a time"],
+)
+def test_a_passing_fault_is_borne(delighted: House, fault: Reply) -> None:
+    delighted.server.before = once(3, fault)
+    delighted.succeed()
+    assert delighted.records("survey_responses") == data(delighted).answers
+    assert delighted.server.requests[2].params == delighted.server.requests[3].params, "the same page again"
+
+
+def test_retry_after_is_waited_for(delighted: House) -> None:
+    delighted.server.before = once(2, Reply({"status": 429}, 429, {"Retry-After": "1"}))
+    started = time.monotonic()
+    delighted.succeed()
+    assert time.monotonic() - started >= 1
+    assert delighted.records("survey_responses") == data(delighted).answers
+
+
+def always(path: str, reply: Reply, page: str | None = None) -> Callable[[Request], Reply | None]:
+    def fault(request: Request) -> Reply | None:
+        return reply if path in request.path and (page is None or request.params.get("page") == page) else None
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Reply({}, 503), r"HTTP 503 from /v1/survey_responses.json\S* after 6 attempts"),
+        (Reply([answer(1)], cut=True), "IncompleteRead"),
+        (Reply([answer(1)], truncate=True), "not whole JSON"),
+        (Reply({}, 403), "survey_responses: HTTP 403 .*give the key in DELIGHTED_API_KEY the right"),
+        (Reply({}, 404), "survey_responses: HTTP 404 .*correct the path in extractors/delighted.yml"),
+        (Reply({"message": f"Key {KEY} expired"}, 401), r"HTTP 401 .*renew DELIGHTED_API_KEY.*Key \*\*\* expired"),
+        (Reply({"error": "maintenance"}), "the answer is no list.*maintenance"),
+        (Reply(["x"]), "something else than records"),
+        (Reply([answer(2, updated_at="soon")]), "'soon' is no time"),
+    ],
+    ids=["503", "cut", "truncated", "403", "404", "401", "200 with an error", "no records", "no time"],
+)
+def test_a_lasting_fault_leaves_nothing_and_is_named(delighted: House, fault: Reply, message: str) -> None:
+    """Also when it begins on the third page; the other tables are extracted all the same."""
+    delighted.server.before = always("survey_responses", fault, page="3")
+    assert re.search(message, delighted.error("survey_responses"))
+    assert delighted.files("survey_responses") == []
+    assert [p.name for p in (delighted.settings.landing / "delighted" / "survey_responses").iterdir()] == []
+    assert len(delighted.records("people")) == 7
+    delighted.server.before = lambda _: None
+    delighted.succeed()
+    assert delighted.records("survey_responses") == data(delighted).answers, "the cursor had not moved"
+
+
+def test_a_server_that_is_not_there_is_named(delighted: House) -> None:
+    delighted.environment["DELIGHTED_BASE_URL"] = "http://127.0.0.1:1/"
+    assert "port=1" in delighted.error("people")
+
+
+def test_an_expired_key_is_asked_for_once(delighted: House) -> None:
+    delighted.environment["DELIGHTED_API_KEY"] = "old"
+    assert all("renew DELIGHTED_API_KEY" in str(delivery.error) for delivery in delighted.extract())
+    assert len(delighted.server.requests) == 4, "one try for each table"
+
+
+def test_a_cursor_that_does_not_move_is_an_error(tmp_path: Path) -> None:
+    page = Reply({"results": [{"id": "1", "archived": False}], "paging": {"next": {"after": "1"}}})
+    with vendor("hubspot", lambda _: page, tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
+        assert "leads back to a page it already gave" in house.error("owner")
+        house.change(lambda c: c["resources"]["owner"].update(paginator={"type": "page_number", "total_path": None}))
+        assert "leads back to a page it already gave" in house.error("owner"), "the page number is not known there"
+        missing = Reply({"status": "ok"})
+        house.server.before = lambda _: missing
+        assert "the answer has no 'results'" in house.error("owner")
+
+
+# ------------------------------------------------------------------------------- pages that move, and the overlap
+
+
+def test_an_answer_edited_between_two_pages_arrives_in_its_last_version(delighted: House) -> None:
+    """Even without an overlap: the cursor never passes the start of the extraction."""
+    delighted.change(lambda c: c["resources"]["survey_responses"]["incremental"].update(overlap_days=0))
+    early, late = data(delighted).answers[0], data(delighted).answers[8]
+
+    def edit(request: Request) -> None:
+        if request.params.get("page") == "2":
+            early.update(score=1, updated_at=int(time.time()))
+            late.update(score=2, updated_at=int(time.time()) + 60)  # by a clock that is ahead
+
+    delighted.server.before = edit
+    delighted.succeed()
+    assert {a["id"] for a in delighted.records("survey_responses")} == {a["id"] for a in data(delighted).answers}
+    delighted.server.before = lambda _: None
+    delighted.succeed()
+    assert delighted.latest("survey_responses") == {a["id"]: a for a in data(delighted).answers}
+
+
+def test_repeated_and_reordered_pages(delighted: House) -> None:
+    """An API that gives page 2 again as page 3, and its records in another order, doubles nothing."""
+
+    def shuffle(request: Request) -> Reply | None:
+        if "survey_responses" not in request.path:
+            return None
+        page = {3: 2}.get(int(request.params["page"]), int(request.params["page"]) - (int(request.params["page"]) > 3))
+        return Reply(list(reversed(data(delighted).answers[(page - 1) * 3 : page * 3])))
+
+    delighted.server.before = shuffle
+    assert delighted.succeed()["survey_responses"].records == 10
+    assert delighted.latest("survey_responses") == {a["id"]: a for a in data(delighted).answers}
+
+
+def test_late_and_changed_answers_come_through_the_overlap(delighted: House) -> None:
+    delighted.succeed()
+    data(delighted).answers.append(answer(11))
+    data(delighted).answers.append(answer(-40, comment="late, within three days"))
+    data(delighted).answers[9].update(score=0)  # changed without a new time
+    assert delighted.succeed()["survey_responses"].records == 3
+    assert delighted.latest("survey_responses") == {a["id"]: a for a in data(delighted).answers}
+    assert delighted.succeed()["survey_responses"].records == 0
+
+
+def test_any_text_survives(delighted: House, tmp_path: Path) -> None:
+    texts = ["a\nb", "c\u2028d\r\ne", "\x00", '🙂 é "quoted"', "\\", "\ud83d", "x" * 100_000, ""]
+    data(delighted).answers[:] = [answer(number, comment=text) for number, text in enumerate(texts, start=1)]
+    delighted.succeed()
+    lines = delighted.files("survey_responses")[0].read_bytes().split(b"\n")
+    assert [json.loads(line)["comment"] for line in lines[:-1]] == texts
+
+
+# --------------------------------------------------------------------------------------------- kills and doubles
+
+
+def loads(house: House, table: str) -> list[loader.Load]:
+    """Load the new files as the pipeline does; each load once."""
+    described = replace(house.table(table), is_required=False)
+    landing, lake = house.settings.landing, house.settings.lake
+    loader.prepare_lake([described], lake)
+    staged = [
+        loader.stage(described, file, landing, lake, datetime.now(UTC))
+        for file in loader.new_files(described, landing, lake)
+    ]
+    return list({(load := loader.commit(new)).load_id: load for new in staged if new is not None}.values())
+
+
+def test_killed_between_the_file_and_the_state(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same records are delivered once more, and loaded once."""
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(extraction._State, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        delighted.extract()
+    delighted.succeed()
+    assert len(delighted.files("survey_responses")) == 2
+    assert [load.rows for load in loads(delighted, "survey_responses")] == [10]
+
+
+def test_a_draft_is_no_delivery(delighted: House) -> None:
+    """While a file is written, and after a kill, the loader does not see it; the next extraction removes it."""
+    folder = delighted.settings.landing / "delighted" / "survey_responses"
+    folder.mkdir(parents=True)
+    left_behind = folder / ".20250101T000000000000Z_survey_responses.jsonl.part"
+    left_behind.write_text('{"id": "1", "per')
+
+    def look(request: Request) -> None:
+        if request.params.get("page") == "2" and "responses" in request.path:
+            assert len(list(folder.iterdir())) == 1
+            assert delighted.files("survey_responses") == []
+
+    delighted.server.before = look
+    delighted.succeed()
+    assert not left_behind.exists()
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_one_extraction_at_a_time(delighted: House) -> None:
+    running = extraction.extract(delighted.settings, delighted.extractor, delighted.environment)
+    assert next(running).error is None
+    with pytest.raises(ExtractError, match="another process is extracting it"):
+        delighted.extract()
+    del running  # and its lock with it
+    delighted.succeed()
+
+
+def test_killed_at_any_moment(delighted: House, tmp_path: Path) -> None:
+    """SIGKILL at random requests, while answers come in and change: nothing is lost, and no half file is seen."""
+    random.seed(7)
+    api_data = data(delighted)
+    api_data.answers[:] = [answer(number) for number in range(1, 61)]
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = (
+        os.environ
+        | delighted.environment
+        | {
+            "HOME": str(home),
+            "NPS_DATA_DIR": str(delighted.settings.data_dir),
+            "NPS_CONFIG_DIR": str(delighted.settings.config_dir),
+        }
+    )
+
+    def run(kill_at: int) -> int:
+        first = len(delighted.server.requests)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orchestration", "extract"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            if kill_at and len(delighted.server.requests) - first >= kill_at:
+                time.sleep(random.random() / 50)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            time.sleep(0.001)
+        return process.returncode
+
+    kills = 0
+    for number in range(6):
+        kills += run(kill_at=random.randint(1, 26)) == -signal.SIGKILL
+        assert all(json.loads(line) for file in delighted.files("survey_responses") for line in file.open())
+        api_data.answers.append(answer(100 + number))
+        api_data.answers[number].update(score=number, updated_at=int(time.time()))
+    assert kills >= 4
+    assert run(kill_at=0) == 0
+    assert delighted.latest("survey_responses") == {a["id"]: a for a in api_data.answers}
+    assert delighted.latest("people") == {p["id"]: p for p in api_data.people}
+    assert list(home.iterdir()) == [], "dlt writes nothing into the home folder"
+
+
+# ------------------------------------------------------------------------------------- from the API to the lake
+
+
+def test_the_lake_is_the_same_from_api_and_export(delighted: House, tmp_path: Path) -> None:
+    """The sample company's answers, as JSON from the API and as the CSV of the export: the same text in every cell."""
+    exports = sorted((SAMPLE / "delighted" / "survey_responses").glob("*.csv"))[:6]
+    rows = [row for path in exports for row in csv.DictReader(path.open(encoding="utf-8", newline=""))]
+
+    def value(column: str, text: str) -> Any:
+        if column in ("person_properties", "tags", "notes"):
+            return json.loads(text) if text else None
+        is_number = column in ("score", "created_at", "updated_at") and re.fullmatch(r"-?\d+", text)
+        return int(text) if is_number else text or None
+
+    data(delighted).page_size = 100
+    api_rows = [{column: value(column, text) for column, text in row.items()} for row in rows]
+    # The export repeats rows; an API has one record of each.
+    data(delighted).answers[:] = [row for place, row in enumerate(api_rows) if row not in api_rows[:place]]
+    delighted.succeed()
+    assert [load.malformed_rows for load in loads(delighted, "survey_responses")] == [0]
+
+    by_file = replace(delighted, settings=replace(delighted.settings, data_dir=tmp_path / "by_file"))
+    folder = by_file.settings.landing / "delighted" / "survey_responses"
+    folder.mkdir(parents=True)
+    for path in exports:
+        (folder / path.name).write_bytes(path.read_bytes())
+    assert sum(load.rows for load in loads(by_file, "survey_responses")) == len(rows)
+
+    def content(house: House) -> set[tuple[str | None, ...]]:
+        glob = house.settings.lake / "raw" / "delighted" / "survey_responses" / "*" / "data_0.parquet"
+        columns = ", ".join(f'"{column}"' for column in rows[0])
+        with duckdb.connect() as connection:
+            found = connection.execute(f"select {columns} from read_parquet('{glob}', union_by_name = true)").fetchall()
+        return {tuple(_same_json(cell) for cell in row) for row in found}
+
+    assert len(content(delighted)) > 20
+    assert content(delighted) == content(by_file)
+
+
+def _same_json(cell: str | None) -> str | None:
+    return json.dumps(json.loads(cell), sort_keys=True) if cell and cell[0] in "[{" else cell
+
+
+# ------------------------------------------------------------------------------------------- configuration
+
+
+def test_a_missing_secret_is_named(delighted: House) -> None:
+    del delighted.environment["DELIGHTED_API_KEY"]
+    with pytest.raises(ConfigError, match="set DELIGHTED_API_KEY in the environment"):
+        delighted.extract()
+
+
+def test_the_command_skips_or_refuses_without_credentials(tmp_path: Path) -> None:
+    """Skipped and named by default; an error when the source is asked for by name."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DELIGHTED", "SALESFORCE"))
+    }
+
+    def run(*sources: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestration", "extract", *sources],
+            cwd=ROOT,
+            env=environment | {"NPS_DATA_DIR": str(tmp_path), "COLUMNS": "200"},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    code, output = run()
+    assert code == 0 and "delighted  skipped: DELIGHTED_API_KEY not set" in output
+    code, output = run("delighted")
+    assert code == 1 and "set DELIGHTED_API_KEY in the environment" in output
+    code, output = run("delightful")
+    assert code == 1 and "delightful: not in `sources:`" in output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["auth"].update(password=KEY), "auth: .*password: a secret does not belong into a file"),
+        (lambda c: c["auth"].update(type="magic"), "magic"),
+        (lambda c: c.update(paginator={"type": "page_number", "pages": 3}), "pages"),
+        (lambda c: c["resources"]["bounces"].pop("incremental"), "resources.bounces.*go together"),
+        (lambda c: c["resources"].update(nps={"path": "metrics.json"}), "resources.nps writes .* no table of sources/"),
+        (lambda c: c["resources"]["people"].update(path="{resources.x.id}/a"), "there is no resource x"),
+        (lambda c: c.update(baseurl="x"), "baseurl: Extra inputs are not permitted"),
+        (lambda c: c.update(source="other"), "`source:` must be delighted"),
+    ],
+    ids=["secret", "auth", "paginator", "incremental", "no table", "no parent", "unknown key", "other source"],
+)
+def test_a_wrong_file_says_what_is_wrong(
+    delighted: House, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    delighted.change(change)
+    with pytest.raises(ConfigError, match=message) as error:
+        delighted.extract()
+    assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "extractors").glob("*.yml")), ids=lambda path: path.stem)
+def test_an_extractor_writes_the_tables_of_its_source(path: Path, tmp_path: Path) -> None:
+    if not (ROOT / "sources" / path.name).exists():
+        pytest.skip("no source of this name yet")
+    (tmp_path / "vars.yml").write_text(f"sources: [{path.stem}]\nsegments: []\n")
+    (tmp_path / "sources").symlink_to(ROOT / "sources")
+    settings = Settings(config_dir=tmp_path, data_dir=tmp_path / "data")
+    extractor = load_extractors(settings)[path.stem]
+    api.Api(extractor, settings, dict.fromkeys(extractor.variables({}), "x"))
+
+
+def test_the_pace_is_kept(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six requests with two a minute: the third waits for the first to be a minute old, and so on."""
+    delighted.change(lambda c: c.update(requests_per_minute=2, resources={"people": c["resources"]["people"]}))
+    data(delighted).page_size = 2
+    now = [0.0]
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("orchestration.api.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    delighted.succeed()
+    assert waits == [60, 0]
+
+
+def test_secrets_are_not_logged(delighted: House, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        delighted.succeed()
+        delighted.environment["DELIGHTED_API_KEY"] = "wrong-key"
+        delighted.extract()
+    assert caplog.text == "" or not re.search(f"{re.escape(KEY)}|wrong-key", caplog.text)
+    state = (delighted.settings.extract_state / "delighted.json").read_text()
+    assert KEY not in state
+
+
+# ------------------------------------------------------------------------------------------------ Dagster
+
+
+def test_the_asset_extracts_or_is_skipped(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dagster as dg  # noqa: PLC0415
+
+    from orchestration.landing import landing_assets  # noqa: PLC0415
+
+    assets = landing_assets(delighted.settings, {"delighted": delighted.extractor})
+    instance = dg.DagsterInstance.ephemeral()
+    monkeypatch.delenv("DELIGHTED_API_KEY", raising=False)
+    skipped = dg.materialize(assets, instance=instance)
+    assert skipped.success and skipped.get_asset_materialization_events() == []
+    for name, value in delighted.environment.items():
+        monkeypatch.setenv(name, value)
+    done = dg.materialize(assets, instance=instance)
+    (event,) = done.get_asset_materialization_events()
+    assert event.materialization.metadata["dagster/row_count"].value == 18
+
+
+def test_nothing_imports_dlt_before_it_extracts() -> None:
+    """It takes most of a second, which `make demo` does not have to pay."""
+    code = "import sys, orchestration.landing, orchestration.__main__; print('dlt' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert done.stdout.startswith("False")
