@@ -90,16 +90,18 @@
 
 
 {#-
-    The rows of an entity from every source that is switched on; no rows, but typed columns, when none is.
+    The rows of an entity from every source that is switched on; no rows, but typed columns, when none is. In an
+    incremental build only those of loads that the model has not read yet.
     `columns`: only these of the canonical ones.
 -#}
 {% macro union_staging(entity, columns=none) -%}
     {%- set types = canonical_columns(entity) -%}
     {%- set columns = columns or types.keys() | list -%}
     {%- set selects = [] -%}
+    {%- set only_new = ' where ' ~ is_new_load() if is_incremental() else '' -%}
     {%- for source_name, models in staging_models(entity).items() -%}
         {%- for model in models if is_delivered(source_name, model) -%}
-            {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ ref(model)) -%}
+            {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ ref(model) ~ only_new) -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- if selects -%}
@@ -110,6 +112,19 @@
             cast(null as {{ types[column] }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
         where 1 = 0
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    Some columns of the rows of an entity: in a full build read again by themselves, which is cheaper than to hold whole
+    rows; in an incremental build those of the CTE named after the entity, which also has the old rows concerned.
+-#}
+{% macro columns_alone(entity, columns) -%}
+    {%- if is_incremental() -%}
+        select {{ columns | join(', ') }} from {{ entity }}
+    {%- else -%}
+        {{ union_staging(entity, columns) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -4,6 +4,10 @@
 {% macro normalised_email(email) -%}nullif(lower(trim({{ email }})), ''){%- endmacro %}
 
 
+{#- A respondent as one survey tool knows them; never published, since a tool's key may be an e-mail address. -#}
+{% macro respondent_key() -%}source_system || ':' || source_contact_id{%- endmacro %}
+
+
 {#- The key of a respondent whom no CRM knows. Hashed, since a survey tool's own key may be an e-mail address. -#}
 {% macro anonymous_contact_id(source_system, source_contact_id) -%}
     {{ source_system }} || ':' || {{ short_hash('lower(trim(' ~ source_contact_id ~ '))') }}
