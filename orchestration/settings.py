@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -142,12 +143,28 @@ class Settings:
             reference = copy
         return os.path.relpath(reference, DBT_PROJECT_DIR)
 
+    def definition(self) -> str:
+        """Hash of all that turns loads into figures, but for the exclusions: those the models take in as they come.
+
+        Incremental models are built in full when it has changed.
+        """
+        files = [DBT_PROJECT_DIR / "dbt_project.yml"]
+        for folder in (DBT_PROJECT_DIR / "models", DBT_PROJECT_DIR / "macros", self.config_dir / "sources"):
+            files += sorted(path for path in folder.rglob("*") if path.suffix in {".sql", ".yml"})
+        files += sorted((self.config_dir / "seeds" / "reference").glob("*.csv"))
+        digest = hashlib.sha256(json.dumps(self.variables, sort_keys=True, default=str).encode())
+        for file in files:
+            if file.name != "exclusions.csv":
+                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()[:16]
+
     def environment(self) -> dict[str, str]:
         """The environment that dbt and Dagster processes need to find this run's files."""
         return {
             "NPS_CONFIG_DIR": str(self.config_dir),
             "NPS_DATA_DIR": str(self.data_dir),
             "NPS_LAKE": str(self.lake),
+            "NPS_DEFINITION": self.definition(),
             "NPS_WAREHOUSE": str(self.warehouse),
             "NPS_REFERENCE_DIR": self.dbt_seed_path(),
             "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),

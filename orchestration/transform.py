@@ -1,6 +1,7 @@
 """Transforming: the dbt project as Dagster assets, one dbt invocation a run, its tests as asset checks."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -98,6 +99,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         validation.declare_results(settings.check_results)
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
         stamp.withdraw()
+        os.environ.update(settings.environment())  # the configuration may have changed since Dagster was started
         # The results of an earlier run must not pass for those of one that dbt never began.
         (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
         # Unit tests judge the code, not the data: `make test` runs them, and they take as long as the models.

@@ -54,7 +54,7 @@
 
 {#-
     Every tool, once: the raw table whose rows are its answers (each ends in exactly one decision), and by entity the
-    staging models stg_<tool>__<name> that deliver it.
+    staging models stg_<tool>__<name> that deliver it. `lookups`: raw tables that these models join to others.
 -#}
 {% macro tools() -%}
     {{- return({
@@ -67,16 +67,25 @@
         },
         'qualtrics': {
             'answer_table': 'survey_response',
+            'lookups': [
+                'distribution', 'distribution_contact', 'question', 'question_response', 'survey_embedded_data',
+            ],
             'answers': ['survey_responses'],
             'invitations': ['distribution_contacts'],
             'people': ['directory_contacts', 'recipients'],
             'contact_events': ['unsubscribes', 'complaints'],
         },
-        'surveymonkey': {'answer_table': 'responses', 'answers': ['responses'], 'people': ['people']},
+        'surveymonkey': {
+            'answer_table': 'responses',
+            'lookups': ['survey_details'],
+            'answers': ['responses'],
+            'people': ['people'],
+        },
         'typeform': {'answer_table': 'responses', 'answers': ['responses'], 'people': ['people']},
         'retently': {'answer_table': 'feedback', 'answers': ['feedback'], 'people': ['feedback']},
         'hubspot': {
             'answer_table': 'feedback_submissions',
+            'lookups': ['company'],
             'answers': ['feedback_submissions'],
             'people': ['feedback_submissions'],
             'contacts': ['contacts'],
@@ -146,7 +155,8 @@
 
 
 {#-
-    The rows of an entity from every source that is switched on; no rows, but typed columns, when none is.
+    The rows of an entity from every source that is switched on; no rows, but typed columns, when none is. In an
+    incremental build only those that the model has not read yet.
     `columns`: only these of the canonical ones.
 -#}
 {% macro union_staging(entity, columns=none) -%}
@@ -154,8 +164,9 @@
     {%- set columns = columns or types.keys() | list -%}
     {%- set selects = [] -%}
     {%- for source_name, models in staging_models(entity).items() -%}
+        {%- set only_new = ' where ' ~ is_read_again(source_name) if is_incremental() else '' -%}
         {%- for model in models if is_delivered(source_name, model) -%}
-            {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ ref(model)) -%}
+            {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ ref(model) ~ only_new) -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- if selects -%}
@@ -166,6 +177,19 @@
             cast(null as {{ types[column] }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
         where 1 = 0
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    Some columns of the rows of an entity: in a full build read again by themselves, which is cheaper than to hold whole
+    rows; in an incremental build those of the CTE named after the entity, which also has the old rows concerned.
+-#}
+{% macro columns_alone(entity, columns) -%}
+    {%- if is_incremental() -%}
+        select {{ columns | join(', ') }} from {{ entity }}
+    {%- else -%}
+        {{ union_staging(entity, columns) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -5,9 +5,13 @@
 
 
 {#- A respondent of a tool that keeps no people: the contact's id if the link carried it, else the address. -#}
-{% macro respondent_key(contact_id, email) -%}
+{% macro respondent_of_link(contact_id, email) -%}
     coalesce(nullif(trim({{ contact_id }}), ''), {{ normalised_email(email) }})
 {%- endmacro %}
+
+
+{#- A respondent as one survey tool knows them; never published, since a tool's key may be an e-mail address. -#}
+{% macro respondent_key() -%}source_system || ':' || source_contact_id{%- endmacro %}
 
 
 {#- The key of a respondent whom no CRM knows. Hashed, since a survey tool's own key may be an e-mail address. -#}

@@ -1,20 +1,31 @@
 -- Grain: one account in one span of time during which nothing about it changed.
-with {{ latest_deliveries('account_history', ['account_id', 'valid_from']) }},
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'account_id',
+    meta = {'present': 'valid_from', 'tracked': ['account_id']}
+) }}
+
+with delivered as (
+    select * from {{ ref('int_account_versions') }}
+    {%- if is_incremental() %}
+    where account_id in {{ changed('int_account_versions', 'account_id') }}
+    {%- endif %}
+),
 
 accounts_with_history as (
     select distinct account_id
-    from latest
+    from delivered
     where valid_from is not null
 ),
 
 -- An account that the CRM keeps no history of counts as never changed.
 versions as (
     select
-        latest.*,
-        coalesce(latest.valid_from, timestamp '1900-01-01') as changed_at
-    from latest
-    left join accounts_with_history on latest.account_id = accounts_with_history.account_id
-    where latest.valid_from is not null or accounts_with_history.account_id is null
+        delivered.*,
+        coalesce(delivered.valid_from, timestamp '1900-01-01') as changed_at
+    from delivered
+    left join accounts_with_history on delivered.account_id = accounts_with_history.account_id
+    where delivered.valid_from is not null or accounts_with_history.account_id is null
 ),
 
 final as (

@@ -15,6 +15,7 @@ final as (
         answers.source_response_id,
         answers.response_id,
         answers.source_survey_id,
+        answers.source_account_id,
         answers.survey_id,
         answers.survey_type,
         answers.touchpoint,

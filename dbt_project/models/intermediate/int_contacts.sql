@@ -1,5 +1,16 @@
 -- Grain: one CRM contact, as last delivered.
-with {{ latest_deliveries('contacts', ['contact_id']) }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'contact_id',
+    meta = {'present': 'contact_id', 'tracked': ['contact_id', 'contact_email']}
+) }}
+{%- set stamps = ['load_id', 'loaded_at', 'source_file', 'source_line'] %}
 
-select {{ canonical_columns('contacts').keys() | join(', ') }}
-from latest
+with {{ latest_deliveries('contacts', ['contact_id']) }},
+
+identified as (
+    select * from latest
+    where contact_id is not null
+)
+
+{{ only_changed('identified', 'contact_id', canonical_columns('contacts').keys() | reject('in', stamps) | list) }}

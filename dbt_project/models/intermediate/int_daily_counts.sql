@@ -1,6 +1,11 @@
 -- Grain: one survey type on one day for one segment value; counts of answers by the day of the answer, and of
 -- invitations by the day they were sent. Every period mart is built from these, never from the answers.
 -- The facts are read once for every few segments, and not once for each: first counted by them together, then by each.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'count_date',
+    meta = {'present': 'survey_type'}
+) }}
 {%- set segments = segments_with_total() %}
 {%- set known_when_asked = [] %}
 {%- for segment in segments if is_known_when_asked(segment) %}
@@ -17,6 +22,13 @@
 } %}
 
 with
+{%- if is_incremental() %}
+affected as (
+    select cast(changed_value as date) as count_date from {{ changed('fct_nps_responses', 'response_date') }} as answers
+    union
+    select cast(changed_value as date) from {{ changed('fct_survey_invitations', 'sent_date') }} as invitations
+),
+{% endif %}
 {%- for name, fact in facts.items() %}
 {%- for together in fact.segments | batch(4) %}
 {%- set columns = together | map(attribute='name') | reject('equalto', 'all') | list %}
@@ -31,6 +43,9 @@ with
         count(case when {{ condition }} then 1 end) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ fact.relation }}
+    {%- if is_incremental() %}
+    where {{ fact.date }} in (select count_date from affected)
+    {%- endif %}
     group by {{ (['survey_type', fact.date] + columns) | join(', ') }}
 ),
 {% endfor %}
@@ -76,4 +91,4 @@ final as (
     group by survey_type, count_date, segment, segment_value
 )
 
-select * from final
+{{ with_removed_keys('final', 'count_date') }}

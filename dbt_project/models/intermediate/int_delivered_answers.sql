@@ -1,7 +1,62 @@
 -- Grain: one raw answer row of any survey tool, typed, with its survey, contact and account, and judged on its own;
 -- what only shows beside other answers (a person who answers again) is added in int_answers.
-with answers as (
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'response_id',
+    meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id', 'contact_id', 'account_id']}
+) }}
+{#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
+{%- set delivered_columns = [
+    'source_system', 'source_response_id', 'source_survey_id', 'score_type', 'source_account_id', 'score_text', 'comment',
+    'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'submitted_at', 'updated_at', 'row_hash', 'load_id',
+    'loaded_at', 'source_file', 'source_line',
+] %}
+
+with delivered as (
     {{ union_staging('answers') }}
+),
+
+{% if is_incremental() %}
+-- Every delivery of an answer is judged anew when one of them is.
+affected as (
+    select source_system || ':' || source_response_id as response_id from delivered
+    union
+    select response_id from {{ this }}
+    where
+        respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+        or (decision = 'counted' and response_id in (
+            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
+            where effect = 'exclude'
+        ))
+        or (decision = 'excluded_by_steward' and response_id not in (
+            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
+            where effect = 'exclude'
+        ))
+),
+{% endif %}
+answers as (
+    select
+        source_system || ':' || source_response_id as response_id,
+        source_system || ':' || source_invitation_id as invitation_id,
+        {{ respondent_key() }} as respondent_key,
+        {{ if_asked('attributes') }} as attributes,
+        {{ delivered_columns | join(', ') }}
+    from delivered
+    {%- if is_incremental() %}
+    union all
+    select
+        known.response_id,
+        known.invitation_id,
+        known.respondent_key,
+        known.attributes,
+        {% for column in delivered_columns -%}
+        known.{{ column }}{{ ',' if not loop.last }}
+        {% endfor -%}
+    from {{ this }} as known
+    inner join affected on known.response_id = affected.response_id
+    left join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
+    where delivered.load_id is null
+    {%- endif %}
 ),
 
 respondents as (
@@ -27,23 +82,13 @@ exclusions as (
 
 -- Only answers that were delivered more than once are ranked, and without their wide columns: they are few, and
 -- ranking is dear.
-keys as (
-    {{ union_staging('answers', ['source_system', 'source_response_id']) }}
-),
-
 delivered_again as (
     select
         source_system,
         source_response_id
-    from keys
+    from ({{ columns_alone('answers', ['source_system', 'source_response_id']) }}) as keys
     group by source_system, source_response_id
     having count(*) > 1
-),
-
-versions as (
-    {{ union_staging(
-        'answers', ['source_system', 'source_response_id', 'row_hash', 'updated_at', 'load_id', 'source_line']
-    ) }}
 ),
 
 deliveries as (
@@ -58,7 +103,9 @@ deliveries as (
             partition by versions.source_system, versions.source_response_id, versions.row_hash
             order by versions.load_id, versions.source_line
         ) as delivery_number
-    from versions
+    from (
+        {{ columns_alone('answers', ['source_system', 'source_response_id', 'row_hash', 'updated_at', 'load_id', 'source_line']) }}
+    ) as versions
     inner join delivered_again
         on
             versions.source_system = delivered_again.source_system
@@ -84,27 +131,19 @@ scored as (
 
 final as (
     select
-        scored.source_system,
-        scored.source_response_id,
-        scored.source_system || ':' || scored.source_response_id as response_id,
-        scored.source_survey_id,
+        scored.response_id,
+        scored.invitation_id,
+        scored.respondent_key,
+        scored.attributes,
+        {% for column in delivered_columns -%}
+        scored.{{ column }},
+        {% endfor -%}
+        scored.score_number,
         surveys.survey_id,
         surveys.survey_type,
         surveys.touchpoint,
-        scored.source_system || ':' || scored.source_invitation_id as invitation_id,
         respondents.contact_id,
         coalesce(respondents.account_id, account_aliases.account_id, scored.source_account_id) as account_id,
-        scored.score_text,
-        scored.score_number,
-        scored.comment,
-        scored.language,
-        scored.channel,
-        {{ if_asked('scored.attributes') }} as attributes,
-        scored.submitted_at,
-        scored.load_id,
-        scored.loaded_at,
-        scored.source_file,
-        scored.source_line,
         case
             when redundant.decision is not null then redundant.decision
             when scored.is_withdrawn then 'withdrawn'
@@ -126,10 +165,7 @@ final as (
     from scored
     left join redundant
         on scored.load_id = redundant.load_id and scored.source_line = redundant.source_line
-    left join respondents
-        on
-            scored.source_system = respondents.source_system
-            and scored.source_contact_id = respondents.source_contact_id
+    left join respondents on scored.respondent_key = respondents.respondent_key
     left join surveys
         on
             scored.source_system = surveys.source_system

@@ -1,9 +1,47 @@
 -- Grain: one invitation that was answered, wholly or in part, with the answer.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'invitation_id',
+    meta = {'present': 'response_id', 'tracked': ['invitation_id', 'response_id']}
+) }}
+
+{#- The answers that may be the outcome of an invitation; read where they are needed, never held all at once. -#}
+{%- set answers %}
+        select
+            response_id,
+            invitation_id,
+            decision,
+            submitted_at
+        from {{ ref('int_answers') }}
+        where
+            decision in ('counted', 'partial')
+            and invitation_id is not null
+            {%- if is_incremental() %}
+            and invitation_id in (select invitation_id from affected)
+            {%- endif %}
+{%- endset %}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as invitation_id from {{ changed('int_invitations', 'invitation_id') }} as invitations
+    union
+    select changed_value from {{ changed('int_delivered_answers', 'invitation_id') }} as answers
+    union
+    select changed_value from {{ changed('int_repeated_answers', 'invitation_id') }} as repeated
+    {%- if are_groups_invited() %}
+    -- Groups are few, and any answer without an invitation may be theirs: they are placed anew each time.
+    union
+    select invitation_id from {{ ref('int_invitations') }}
+    where group_id is not null
+    {%- endif %}
+),
+{% endif %}
 -- Of two answers to one invitation, the counted and then the later one is its outcome.
-with answered_again as (
+answered_again as (
     select invitation_id
-    from {{ ref('int_answers') }}
-    where invitation_id is not null and decision in ('counted', 'partial')
+    from ({{ answers }}
+    ) as answers
     group by invitation_id
     having count(*) > 1
 ),
@@ -15,9 +53,9 @@ preferred as (
             partition by answers.invitation_id
             order by answers.decision asc, answers.submitted_at desc, answers.response_id asc
         ) as preference
-    from {{ ref('int_answers') }} as answers
+    from ({{ answers }}
+    ) as answers
     inner join answered_again on answers.invitation_id = answered_again.invitation_id
-    where answers.decision in ('counted', 'partial')
 ),
 
 overtaken as (
@@ -33,10 +71,11 @@ named as (
         answers.decision,
         answers.submitted_at,
         invitations.channel
-    from {{ ref('int_answers') }} as answers
+    from ({{ answers }}
+    ) as answers
     inner join {{ ref('int_invitations') }} as invitations on answers.invitation_id = invitations.invitation_id
     left join overtaken on answers.response_id = overtaken.response_id
-    where answers.decision in ('counted', 'partial') and overtaken.response_id is null
+    where overtaken.response_id is null
 ){% if are_groups_invited() %},
 
 -- A group was asked as one: its answers are those of its account to its survey since it was asked, and the
@@ -115,14 +154,28 @@ grouped as (
     inner join members on placed.group_id = members.group_id and placed.place = members.position_in_group
 ),
 
-final as (
+linked as (
     select * from named
     union all
     select * from grouped
 )
+{%- else %},
 
-select * from final
+linked as (
+    select * from named
+)
+{%- endif %}
+{%- if is_incremental() %}
+
+select
+    affected.invitation_id,
+    linked.response_id,
+    linked.decision,
+    linked.submitted_at,
+    linked.channel
+from affected
+left join linked on affected.invitation_id = linked.invitation_id
 {%- else %}
 
-select * from named
+select * from linked
 {%- endif %}

@@ -1,4 +1,10 @@
 -- Grain: one invitation as last delivered, typed; an invited group becomes as many invitations as it has people.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'coalesce(group_id, invitation_id)',
+    meta = {'present': 'load_id', 'tracked': ['invitation_id', 'source_account_id', "load_id || ':' || source_line"]}
+) }}
+
 with {{ latest_deliveries('invitations', ['source_system', 'source_invitation_id']) }},
 {% if are_groups_invited() %}
 individuals as (
@@ -39,7 +45,7 @@ final as (
         case when position_in_group is not null then source_system || ':' || source_invitation_id end as group_id,
         position_in_group,
         source_survey_id,
-        source_contact_id,
+        {{ respondent_key() }} as respondent_key,
         source_account_id,
         channel,
         {{ if_asked('attributes') }} as attributes,

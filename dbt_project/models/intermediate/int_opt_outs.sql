@@ -1,23 +1,34 @@
--- Grain: one contact who opted out of surveys, with the first time they did.
+-- Grain: one respondent who opted out of surveys, with the first time they did.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'respondent_key',
+    meta = {'present': 'opted_out_at', 'tracked': ['respondent_key']}
+) }}
+
 with events as (
-    {{ union_staging('contact_events') }}
-),
-
-respondents as (
-    select * from {{ ref('int_respondents') }}
-),
-
-final as (
     select
-        respondents.contact_id,
-        min(events.event_at) as opted_out_at
+        {{ respondent_key() }} as respondent_key,
+        event_at as opted_out_at
+    from (
+        {{ union_staging('contact_events') }}
+    ) as delivered
+    where event_type = 'opted_out' and source_contact_id is not null
+    {%- if is_incremental() %}
+    union all
+    select
+        respondent_key,
+        opted_out_at
+    from {{ this }}
+    {%- endif %}
+),
+
+first_events as (
+    select
+        respondent_key,
+        min(opted_out_at) as opted_out_at
     from events
-    inner join respondents
-        on
-            events.source_system = respondents.source_system
-            and events.source_contact_id = respondents.source_contact_id
-    where events.event_type = 'opted_out'
-    group by respondents.contact_id
+    where opted_out_at is not null
+    group by respondent_key
 )
 
-select * from final
+{{ only_changed('first_events', 'respondent_key', ['respondent_key', 'opted_out_at']) }}

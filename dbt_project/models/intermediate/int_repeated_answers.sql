@@ -1,17 +1,32 @@
 -- Grain: one answer that its person gave again to the same survey within hours: they corrected themselves, and the
 -- last word counts.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'contact_id',
+    meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id']}
+) }}
+
+{%- set of_changed_contacts %}
+    {%- if is_incremental() %}
+        and contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
+    {%- endif %}
+{%- endset %}
+
 with repeating_contacts as (
     select
         contact_id,
         survey_id
     from {{ ref('int_delivered_answers') }}
-    where decision = 'counted' and contact_id is not null
+    where decision = 'counted' and contact_id is not null {{ of_changed_contacts }}
     group by contact_id, survey_id
     having count(*) > 1
 ),
 
 followed as (
     select
+        answers.contact_id,
+        answers.response_id,
+        answers.invitation_id,
         answers.load_id,
         answers.source_line,
         answers.submitted_at,
@@ -27,6 +42,9 @@ followed as (
 
 final as (
     select
+        contact_id,
+        response_id,
+        invitation_id,
         load_id,
         source_line
     from followed
@@ -34,3 +52,14 @@ final as (
 )
 
 select * from final
+{%- if is_incremental() %}
+union all
+select
+    contact_id,
+    null as response_id,
+    null as invitation_id,
+    null as load_id,
+    null as source_line
+from {{ this }}
+where contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
+{%- endif %}

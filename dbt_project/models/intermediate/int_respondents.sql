@@ -1,44 +1,99 @@
 -- Grain: one respondent as one survey tool knows them.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'respondent_key',
+    meta = {'present': 'contact_id', 'tracked': ['respondent_key', 'contact_id', 'account_id']}
+) }}
+
 with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
+
+people as (
+    select
+        {{ respondent_key() }} as respondent_key,
+        {{ anonymous_contact_id('source_system', 'source_contact_id') }} as anonymous_contact_id,
+        contact_email
+    from latest
+    where source_contact_id is not null
+    {%- if is_incremental() %}
+    union all
+    -- Those whose address now leads to another contact.
+    select
+        respondent_key,
+        anonymous_contact_id,
+        contact_email
+    from {{ this }}
+    where
+        contact_email in {{ changed('int_contacts', 'contact_email') }}
+        and respondent_key not in (
+            select {{ respondent_key() }} from latest
+            where source_contact_id is not null
+        )
+    {%- endif %}
+),
+
+contacts as (
+    select
+        contact_id,
+        account_id,
+        contact_email,
+        is_deleted
+    from {{ ref('int_contacts') }}
+    where contact_email is not null
+    {%- if is_incremental() %}
+        and contact_email in (select contact_email from people)
+    {%- endif %}
+),
 
 -- An address that two contacts share resolves to the one that is not deleted, then to the older key,
 -- so that the same person is the same contact in every run.
-contacts_by_email as (
+shared_addresses as (
+    select contact_email
+    from contacts
+    group by contact_email
+    having count(*) > 1
+),
+
+preferred as (
     select
-        contact_email,
-        contact_id,
-        account_id
-    from (
-        select
-            contact_email,
-            contact_id,
-            account_id,
-            row_number() over (partition by contact_email order by is_deleted, contact_id) as preference
-        from {{ ref('int_contacts') }}
-        where contact_email is not null
-    ) as ranked
-    where preference = 1
+        contacts.contact_id,
+        row_number() over (
+            partition by contacts.contact_email
+            order by contacts.is_deleted, contacts.contact_id
+        ) as preference
+    from contacts
+    inner join shared_addresses on contacts.contact_email = shared_addresses.contact_email
+),
+
+second_contacts as (
+    select contact_id from preferred
+    where preference > 1
+),
+
+contacts_by_email as (
+    select contacts.*
+    from contacts
+    left join second_contacts on contacts.contact_id = second_contacts.contact_id
+    where second_contacts.contact_id is null
 ),
 
 staff_domains as (
     select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }} -- noqa: RF02
 ),
 
-final as (
+matched as (
     select
-        people.source_system,
-        people.source_contact_id,
-        coalesce(
-            contacts_by_email.contact_id,
-            {{ anonymous_contact_id('people.source_system', 'people.source_contact_id') }}
-        ) as contact_id,
+        people.respondent_key,
+        people.anonymous_contact_id,
+        people.contact_email,
+        coalesce(contacts_by_email.contact_id, people.anonymous_contact_id) as contact_id,
         contacts_by_email.account_id,
         case when contacts_by_email.contact_id is null then 'none' else 'email' end as match_rule,
         staff_domains.email_domain is not null as is_staff
-    from latest as people
+    from people
     left join contacts_by_email on people.contact_email = contacts_by_email.contact_email
     left join staff_domains on {{ email_domain('people.contact_email') }} = staff_domains.email_domain
-    where people.source_contact_id is not null
 )
 
-select * from final
+{{ only_changed('matched', 'respondent_key', [
+    'respondent_key', 'anonymous_contact_id', 'contact_email', 'contact_id', 'account_id', 'match_rule', 'is_staff',
+]) }}

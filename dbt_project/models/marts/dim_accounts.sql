@@ -1,25 +1,60 @@
 -- Grain: one account, as it is now; accounts that only a survey names are here too.
-with crm_accounts as (
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'account_id',
+    meta = {'present': 'account_name'}
+) }}
+
+with named_by_surveys as (
+    select distinct
+        source_system,
+        source_account_id
+    from {{ ref('int_delivered_answers') }}
+    where source_account_id is not null
+    union
+    select distinct
+        source_system,
+        source_account_id
+    from {{ ref('int_invitations') }}
+    where source_account_id is not null
+),
+
+named as (
+    select coalesce(account_aliases.account_id, named_by_surveys.source_account_id) as account_id
+    from named_by_surveys
+    left join {{ ref('account_aliases') }} as account_aliases
+        on
+            named_by_surveys.source_system = account_aliases.source_system
+            and named_by_surveys.source_account_id = account_aliases.account_alias
+),
+{% if is_incremental() %}
+affected as (
+    select changed_value as account_id from {{ changed('int_account_history', 'account_id') }} as accounts
+    union
+    select changed_value from {{ changed('int_respondents', 'account_id') }} as respondents
+    union
+    select account_id from named
+),
+{% endif %}
+crm_accounts as (
     select * from {{ ref('int_account_history') }}
     where is_current
+    {%- if is_incremental() %}
+        and account_id in (select account_id from affected)
+    {%- endif %}
 ),
 
--- Those that a survey names, or a contact that the CRM knows.
-named_accounts as (
-    select account_id from {{ ref('int_respondents') }}
-    where account_id is not null
-    union
-    select account_id from {{ ref('int_delivered_answers') }}
-    where account_id is not null
-    union
-    select account_id from {{ ref('fct_survey_invitations') }}
-    where account_id is not null
-),
-
+-- Also those that the CRM does not know: a contact belongs to them, or a survey names them.
 all_accounts as (
     select account_id from crm_accounts
     union
-    select account_id from named_accounts
+    select account_id from {{ ref('int_respondents') }}
+    where account_id is not null
+    {%- if is_incremental() %}
+        and account_id in (select account_id from affected)
+    {%- endif %}
+    union
+    select account_id from named
 ),
 
 final as (
@@ -40,4 +75,4 @@ final as (
     left join crm_accounts on all_accounts.account_id = crm_accounts.account_id
 )
 
-select * from final
+{{ with_removed_keys('final', 'account_id') }}

@@ -1,6 +1,23 @@
 -- Grain: one person, known to the CRM or to a survey tool; without name or address.
-with crm_contacts as (
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'contact_id',
+    meta = {'present': 'match_rule'}
+) }}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as contact_id from {{ changed('int_contacts', 'contact_id') }} as contacts
+    union
+    select changed_value from {{ changed('int_respondents', 'contact_id') }} as respondents
+),
+{% endif %}
+crm_contacts as (
     select * from {{ ref('int_contacts') }}
+    {%- if is_incremental() %}
+    where contact_id in (select contact_id from affected)
+    {%- endif %}
 ),
 
 respondents as (
@@ -10,27 +27,23 @@ respondents as (
         max(match_rule) as match_rule,
         {{ dbt.bool_or('is_staff') }} as is_staff
     from {{ ref('int_respondents') }}
+    {%- if is_incremental() %}
+    where contact_id in (select contact_id from affected)
+    {%- endif %}
     group by contact_id
-),
-
-all_contacts as (
-    select contact_id from crm_contacts
-    union
-    select contact_id from respondents
 ),
 
 final as (
     select
-        all_contacts.contact_id,
+        coalesce(crm_contacts.contact_id, respondents.contact_id) as contact_id,
         coalesce(crm_contacts.account_id, respondents.account_id) as account_id,
         crm_contacts.job_title,
         coalesce(respondents.match_rule, 'not_surveyed') as match_rule,
         crm_contacts.contact_id is not null as is_in_crm,
         coalesce(respondents.is_staff, false) as is_staff,
         coalesce(crm_contacts.has_opted_out, false) as has_opted_out
-    from all_contacts
-    left join crm_contacts on all_contacts.contact_id = crm_contacts.contact_id
-    left join respondents on all_contacts.contact_id = respondents.contact_id
+    from crm_contacts
+    full outer join respondents on crm_contacts.contact_id = respondents.contact_id
 )
 
-select * from final
+{{ with_removed_keys('final', 'contact_id') }}

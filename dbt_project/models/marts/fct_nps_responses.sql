@@ -1,7 +1,42 @@
 -- Grain: one counted answer.
-with asked as (
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'response_id',
+    meta = {'present': 'survey_type', 'tracked': ['response_date']}
+) }}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as response_id from {{ changed('int_delivered_answers', 'response_id') }} as answers
+    union
+    select changed_value from {{ changed('int_repeated_answers', 'response_id') }} as repeated
+    union
+    select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
+    union
+    -- Who answers again has a new answer before or after each other one.
+    select response_id from {{ ref('int_answers') }}
+    where contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
+    union
+    select response_id from {{ this }}
+    where
+        account_id in {{ changed('int_account_history', 'account_id') }}
+        {%- if segments_from('contact') %}
+        or contact_id in {{ changed('int_contacts', 'contact_id') }}
+        {%- endif %}
+        or is_controllable = (response_id in (
+            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
+            where effect = 'outside_control'
+        ))
+),
+{% endif %}
+asked as (
     select * from {{ ref('int_answers') }}
-    where decision = 'counted'
+    where
+        decision = 'counted'
+        {%- if is_incremental() %}
+        and response_id in (select response_id from affected)
+        {%- endif %}
 ),
 
 days as (
@@ -41,7 +76,12 @@ ladders as (
         lag(score_number) over ladder as previous_score,
         lag(submitted_at) over ladder as previous_submitted_at
     from {{ ref('int_answers') }}
-    where decision = 'counted' and contact_id is not null
+    where
+        decision = 'counted'
+        and contact_id is not null
+        {%- if is_incremental() %}
+        and contact_id in (select contact_id from asked)
+        {%- endif %}
     window ladder as (partition by contact_id, survey_type order by submitted_at, response_id)
 ),
 
@@ -111,4 +151,4 @@ final as (
     from found
 )
 
-select * from final
+{{ with_removed_keys('final', 'response_id') }}

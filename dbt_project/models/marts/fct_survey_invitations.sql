@@ -1,5 +1,34 @@
 -- Grain: one invitation to a known survey.
-with accounts as (
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'invitation_id',
+    meta = {'present': 'survey_id', 'tracked': ['sent_date']}
+) }}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as invitation_id from {{ changed('int_invitations', 'invitation_id') }} as invitations
+    union
+    select changed_value from {{ changed('int_invitation_answers', 'invitation_id') }} as answered
+    union
+    select invitation_id from {{ ref('int_invitations') }}
+    where
+        respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+    union
+    select invitation_id from {{ this }}
+    where
+        account_id in {{ changed('int_account_history', 'account_id') }}
+        or contact_id in (
+            select contact_id from {{ ref('int_respondents') }}
+            where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
+        )
+        {%- if segments_from('contact') %}
+        or contact_id in {{ changed('int_contacts', 'contact_id') }}
+        {%- endif %}
+),
+{% endif %}
+accounts as (
     select * from {{ ref('int_account_history') }}
 ),
 {% if segments_from('contact') %}
@@ -24,7 +53,12 @@ answered as (
 ),
 
 opt_outs as (
-    select * from {{ ref('int_opt_outs') }}
+    select
+        respondents.contact_id,
+        min(opt_outs.opted_out_at) as opted_out_at
+    from {{ ref('int_opt_outs') }} as opt_outs
+    inner join {{ ref('int_respondents') }} as respondents on opt_outs.respondent_key = respondents.respondent_key
+    group by respondents.contact_id
 ),
 
 found as (
@@ -64,10 +98,7 @@ found as (
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
     -- Every time has its day: a left join only for the planner, which would take an inner one to lose most rows.
     left join {{ ref('int_business_days') }} as days on {{ quarter_hour('asked.sent_at') }} = days.quarter_hour
-    left join respondents
-        on
-            asked.source_system = respondents.source_system
-            and asked.source_contact_id = respondents.source_contact_id
+    left join respondents on asked.respondent_key = respondents.respondent_key
     left join account_aliases
         on
             asked.source_system = account_aliases.source_system
@@ -81,7 +112,11 @@ found as (
         on
             coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) = accounts.account_id
             and {{ as_of('accounts', 'asked.sent_at') }}
-    where asked.sent_at is not null
+    where
+        asked.sent_at is not null
+        {%- if is_incremental() %}
+        and asked.invitation_id in (select invitation_id from affected)
+        {%- endif %}
 ),
 
 final as (
@@ -93,4 +128,4 @@ final as (
     from found
 )
 
-select * from final
+{{ with_removed_keys('final', 'invitation_id') }}

@@ -1,6 +1,29 @@
 -- Grain: one rejected raw row, for a steward to judge; answers, invitations and lines that are no row.
 -- A score that is missing, a repeat or a staff answer is a decision, not a fault: see response_eligibility.
-with rejected_answers as (
+-- depends_on: {{ ref('int_delivered_answers') }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = "load_id || ':' || source_line",
+    meta = {'present': 'reason'}
+) }}
+
+with
+{%- if is_incremental() %}
+-- Rows judged anew, and deliveries of invitations that came or were overtaken.
+affected as (
+    select
+        load_id,
+        source_line
+    from {{ ref('int_delivered_answers') }}
+    where response_id in {{ changed('int_delivered_answers', 'response_id') }}
+    union
+    select
+        split_part(changed_value, ':', 1) as load_id,
+        cast(split_part(changed_value, ':', 2) as bigint) as source_line
+    from {{ changed('int_invitations', "load_id || ':' || source_line") }} as deliveries
+),
+{% endif %}
+rejected_answers as (
     select
         source_system,
         load_id,
@@ -9,7 +32,11 @@ with rejected_answers as (
         source_line,
         decision as reason
     from {{ ref('response_eligibility') }}
-    where decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
+    where
+        decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
+        {%- if is_incremental() %}
+        and response_id in {{ changed('int_delivered_answers', 'response_id') }}
+        {%- endif %}
 ),
 
 raw_answers as (
@@ -40,7 +67,11 @@ rejected_invitations as (
             invitations.source_system = surveys.source_system
             and invitations.source_survey_id = surveys.source_survey_id
     left join {{ ref('stg_lake__loads') }} as loads on invitations.load_id = loads.load_id
-    where surveys.survey_id is null or invitations.sent_at is null
+    where
+        (surveys.survey_id is null or invitations.sent_at is null)
+        {%- if is_incremental() %}
+        and invitations.invitation_id in {{ changed('int_invitations', 'invitation_id') }}
+        {%- endif %}
 ),
 
 malformed as (
@@ -53,6 +84,9 @@ malformed as (
         'malformed_row: ' || reason as reason,
         raw_row
     from {{ ref('stg_lake__malformed_rows') }}
+    {%- if is_incremental() %}
+    where {{ is_new_load() }}
+    {%- endif %}
 ),
 
 rejected as (
@@ -81,3 +115,17 @@ final as (
 )
 
 select * from final
+{%- if is_incremental() %}
+union all
+select
+    null as source_system,
+    affected.load_id,
+    null as loaded_at,
+    null as source_file,
+    affected.source_line,
+    null as reason,
+    null as raw_row
+from affected
+left join final on affected.load_id = final.load_id and affected.source_line = final.source_line
+where final.load_id is null
+{%- endif %}

@@ -43,7 +43,7 @@ renamed as (
         -- hs_response_group says promoter for a 5 of CSAT, too, and is not read.
         lower(trim(submissions.survey_kind)) as score_type,
         cast(null as {{ dbt.type_string() }}) as source_invitation_id,
-        {{ respondent_key('submissions.contact_id', "split_part(submissions.contact_emails, ';', 1)") }}
+        {{ respondent_of_link('submissions.contact_id', "split_part(submissions.contact_emails, ';', 1)") }}
             as source_contact_id,
         {{ normalised_email("split_part(submissions.contact_emails, ';', 1)") }} as contact_email,
         nullif(trim(submissions.contact_id), '') as external_contact_id,

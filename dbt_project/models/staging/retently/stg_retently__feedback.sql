@@ -10,7 +10,7 @@ renamed as (
         nullif(trim({{ adapter.quote('campaignId') }}), '') as source_survey_id,
         lower(trim({{ adapter.quote('metricsType') }})) as score_type,
         cast(null as {{ dbt.type_string() }}) as source_invitation_id,
-        {{ respondent_key(adapter.quote('customerId'), 'email') }} as source_contact_id,
+        {{ respondent_of_link(adapter.quote('customerId'), 'email') }} as source_contact_id,
         {{ normalised_email('email') }} as contact_email,
         cast(null as {{ dbt.type_string() }}) as external_contact_id,
         nullif(trim({{ adapter.quote('companyName') }}), '') as source_account_id,

@@ -12,7 +12,7 @@ variables as (
 renamed as (
     select
         _source_system as source_system,
-        {{ respondent_key('contact_id', 'email_address') }} as source_contact_id,
+        {{ respondent_of_link('contact_id', 'email_address') }} as source_contact_id,
         {{ normalised_email('email_address') }} as contact_email,
         nullif(trim(contact_id), '') as external_contact_id,
         _load_id as load_id,

@@ -133,7 +133,7 @@ renamed as (
         -- A survey whose details are known and hold no NPS question is another kind of survey.
         case when surveys.score_questions = 0 then 'other' else 'nps' end as score_type,
         nullif(trim(source.recipient_id), '') as source_invitation_id,
-        {{ respondent_key('variables.contact_id', 'source.email_address') }} as source_contact_id,
+        {{ respondent_of_link('variables.contact_id', 'source.email_address') }} as source_contact_id,
         {{ normalised_email('source.email_address') }} as contact_email,
         nullif(trim(variables.account_id), '') as source_account_id,
         scores.score_text,

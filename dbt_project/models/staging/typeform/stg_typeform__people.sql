@@ -13,7 +13,7 @@ hidden_fields as (
 renamed as (
     select
         _source_system as source_system,
-        {{ respondent_key('contact_id', 'coalesce(email, answered_email)') }} as source_contact_id,
+        {{ respondent_of_link('contact_id', 'coalesce(email, answered_email)') }} as source_contact_id,
         {{ normalised_email('coalesce(email, answered_email)') }} as contact_email,
         nullif(trim(contact_id), '') as external_contact_id,
         _load_id as load_id,

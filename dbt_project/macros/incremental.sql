@@ -1,0 +1,189 @@
+{#-
+    Incremental models: the work follows what is new, and what results is what a full build would make.
+
+    Three tables in the schema `builds` hold what a later run must know. A model writes its part of them in the
+    transaction that changes its rows, so that a run may be killed anywhere and simply be repeated:
+      model_builds   when each model was built, and whether in full
+      seen_loads     which loads each model has read
+      changes        which values its batches touched, before and after: the models behind it look up what to redo
+    A batch replaces rows by key (`unique_key`). A key that comes without the column `meta.present` has no row any
+    more and is only removed; `meta.tracked` lists the columns whose touched values are written down.
+-#}
+
+{#- At the start of an invocation: the loads that all its models see, whatever is loaded meanwhile. -#}
+{% macro begin_build() -%}
+    {%- if flags.WHICH in ('run', 'build') -%}
+        create schema if not exists builds;
+        create table if not exists builds.model_builds (
+            model_name varchar, built_at timestamp, is_full boolean, definition varchar
+        );
+        create table if not exists builds.seen_loads (model_name varchar, load_id varchar);
+        create table if not exists builds.changes (
+            model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
+        );
+        create or replace table builds.current_loads as
+        select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The moment of this invocation; the same for all its models. -#}
+{% macro built_at() -%}
+    timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}'
+{%- endmacro %}
+
+
+{#- The code and configuration that the models are built by, as a hash (orchestration/settings.py). -#}
+{% macro definition() -%}{{ env_var('NPS_DEFINITION', '') }}{%- endmacro %}
+
+
+{#- Overrides dbt's own: what was built by other code or another configuration is built anew, in full. -#}
+{% macro should_full_refresh() -%}
+    {%- set is_full = config.get('full_refresh') -%}
+    {%- if is_full is none -%}
+        {%- set is_full = flags.FULL_REFRESH -%}
+    {%- endif -%}
+    {%- if not is_full and execute and config.get('materialized') == 'incremental' and flags.WHICH in ('run', 'build') -%}
+        {%- set last_build = run_query(
+            "select definition from builds.model_builds where model_name = '" ~ this.identifier ~ "' "
+            ~ "order by built_at desc limit 1"
+        ) -%}
+        {%- set is_full = last_build.rows | length == 0 or last_build.rows[0][0] != definition() -%}
+    {%- endif -%}
+    {{- return(is_full) -}}
+{%- endmacro %}
+
+
+{#- In an incremental build: a condition on the loads that this model has not read yet. -#}
+{% macro is_new_load(load_id='load_id') -%}
+    {%- set found = run_query(
+        "select load_id from builds.current_loads where load_id not in "
+        ~ "(select load_id from builds.seen_loads where model_name = '" ~ this.identifier ~ "') order by load_id"
+    ) -%}
+    {%- if found.rows -%}
+        {{ load_id }} in ('{{ found.columns[0].values() | join("', '") }}')
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    In an incremental build: a condition on the staged rows of a source, true for those to be read. A new delivery of a
+    table that the staging models look things up in (tools()) may change any row of the source.
+-#}
+{% macro is_read_again(source_name) -%}
+    {%- set lookups = tools()[source_name].get('lookups', []) -%}
+    {%- set query -%}
+        select count(*) from builds.current_loads
+        where
+            lake_source = '{{ source_name }}'
+            and table_name in ('{{ lookups | join("', '") }}')
+            and load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}')
+    {%- endset -%}
+    {{- 'true' if lookups and run_query(query).rows[0][0] else is_new_load() -}}
+{%- endmacro %}
+
+
+{#- In an incremental build: the values of a column of `model` that changed since this model was built. -#}
+{% macro changed(model, column) -%}
+    {%- set query -%}
+        select
+            coalesce(max(case when model_name = '{{ this.identifier }}' then built_at end), timestamp '1900-01-01'),
+            coalesce(max(case when model_name = '{{ model }}' and is_full then built_at end), timestamp '1900-01-01')
+        from builds.model_builds
+    {%- endset -%}
+    {%- set last_build, last_full_build = run_query(query).rows[0].values() -%}
+    {%- if last_full_build > last_build -%}
+        {{- exceptions.raise_compiler_error(
+            model ~ " was built in full after " ~ this.identifier ~ "; build everything with --full-refresh"
+        ) -}}
+    {%- endif -%}
+    (
+        select changed_value from builds.changes
+        where
+            model_name = '{{ model }}'
+            and column_name = '{{ column | replace("'", "''") }}'
+            and built_at > timestamp '{{ last_build }}'
+    )
+{%- endmacro %}
+
+
+{#- Of `relation`, the rows that differ from what this model holds under the same key; all of them in a full build. -#}
+{% macro only_changed(relation, key, columns) -%}
+    select {% for column in columns %}{{ relation }}.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    from {{ relation }}
+    {%- if is_incremental() %}
+    left join {{ this }} as known on {{ relation }}.{{ key }} = known.{{ key }}
+    where
+        known.{{ key }} is null
+        {%- for column in columns if column != key %}
+        or {{ relation }}.{{ column }} is distinct from known.{{ column }}
+        {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#-
+    The rows of `relation`; in an incremental build also the keys of the CTE `affected` that have no row any more, bare,
+    so that the old row goes.
+-#}
+{% macro with_removed_keys(relation, key) -%}
+    {%- if is_incremental() -%}
+        select {{ relation }}.* replace (affected.{{ key }} as {{ key }})
+        from affected
+        left join {{ relation }} on affected.{{ key }} = {{ relation }}.{{ key }}
+    {%- else -%}
+        select * from {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The incremental strategy `replace`; dbt finds it by its name. -#}
+{% macro get_incremental_replace_sql(arguments) -%}
+    {%- set target = arguments.target_relation -%}
+    {%- set batch = arguments.temp_relation -%}
+    {%- set key = arguments.unique_key -%}
+    {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
+    insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, false, '{{ definition() }}');
+    {% for column in config.get('meta').get('tracked', []) %}
+    insert into builds.changes
+    select distinct '{{ this.identifier }}', '{{ column | replace("'", "''") }}', touched.changed_value, {{ built_at() }}
+    from (
+        select cast({{ column }} as varchar) as changed_value from {{ batch }}
+        union all
+        select cast({{ column }} as varchar) from {{ target }}
+        where {{ key }} in (select {{ key }} from {{ batch }})
+    ) as touched
+    where touched.changed_value is not null;
+    {% endfor %}
+    delete from {{ target }} where {{ key }} in (select {{ key }} from {{ batch }});
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ batch }}
+    where {{ config.get('meta').present }} is not null;
+{%- endmacro %}
+
+
+{#- After every model, in its transaction. A build that the strategy has not written down was one in full. -#}
+{% macro end_model() -%}
+    {%- if config.get('materialized') == 'incremental' -%}
+        delete from builds.changes
+        where
+            model_name = '{{ this.identifier }}'
+            and not exists (
+                select 1 from builds.model_builds
+                where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
+            );
+        insert into builds.model_builds
+        select '{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}'
+        where
+            not exists (
+                select 1 from builds.model_builds
+                where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
+            );
+        insert into builds.seen_loads
+        select '{{ this.identifier }}', load_id
+        from builds.current_loads
+        where load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}');
+    {%- endif -%}
+{%- endmacro %}

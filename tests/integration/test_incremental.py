@@ -1,0 +1,164 @@
+"""Whatever comes in whatever batches, the incremental models end where a build of everything at once ends."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from expectations.validation import declare_results
+from orchestration import loader
+from orchestration.settings import ROOT, Settings
+from orchestration.sources import load_sources
+from orchestration.transform import dbt_vars
+from tests.conftest import SAMPLE
+
+# More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py
+SEEDS = os.environ.get("NPS_BATCH_SEEDS", "1-1").split("-")
+BATCHES = 4
+EXCLUSIONS = "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
+
+
+class Company:
+    """The sample company whose files come in batches, some rows changed on the way."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.random = random.Random(seed)
+        config = folder / "config"
+        for name in ("sources", "seeds/reference"):
+            shutil.copytree(ROOT / name, config / name)
+        self.settings = Settings(config_dir=config, data_dir=folder / "data")
+        self.incremental = self.settings.warehouse
+        self.full = folder / "full" / "warehouse.duckdb"
+        self.full.parent.mkdir()
+        self.undelivered = sorted(SAMPLE.rglob("*.csv"))
+        declare_results(self.settings.check_results)
+
+    def deliver(self, share: float) -> None:
+        """Some of the files not delivered yet, in no order of theirs."""
+        self.random.shuffle(self.undelivered)
+        count = max(1, round(share * len(self.undelivered)))
+        for file in self.undelivered[:count]:
+            target = self.settings.landing / file.relative_to(SAMPLE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)
+        del self.undelivered[:count]
+
+    def change(self, number: int) -> None:
+        """In one table after the other, rows delivered again with a value of another row in some column.
+
+        That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
+        moves times, repeats answers and takes back what a batch before had changed.
+        """
+        for folder in sorted({file.parent for file in SAMPLE.rglob("*.csv")}):
+            rows = [row for file in sorted(folder.glob("*.csv")) for row in csv.DictReader(file.open(newline=""))]
+            target = self.settings.landing / folder.relative_to(SAMPLE)
+            target.mkdir(parents=True, exist_ok=True)
+            with (target / f"changed-{number}.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                for row in self.random.sample(rows, min(12, len(rows))):
+                    column = self.random.choice(list(row))
+                    writer.writerow(row | {column: self.random.choice(rows)[column]})
+
+    def exclude(self) -> None:
+        """Other exclusions than before."""
+        answers = sorted((SAMPLE / "delighted" / "survey_responses").glob("*.csv"))
+        keys = [row["id"] for file in answers for row in csv.DictReader(file.open(newline=""))]
+        lines = [
+            f"delighted,{key},{self.random.choice(['exclude', 'outside_control'])},why,who,2024-01-01\n"
+            for key in sorted(set(self.random.sample(keys, 8)))
+        ]
+        reference = self.settings.config_dir / "seeds" / "reference" / "exclusions.csv"
+        reference.write_text(EXCLUSIONS + "".join(lines), encoding="utf-8")
+
+    def redefine(self) -> None:
+        """Another rule in the configuration: the next build must be one in full."""
+        (self.settings.config_dir / "vars.yml").write_text("promoter_minimum: 10\n", encoding="utf-8")
+        self.settings = replace(self.settings)  # reads its files again
+
+    def load(self) -> None:
+        """Load what lies in landing/, as the pipeline does after its guard."""
+        tables = load_sources(self.settings).tables
+        with loader.lake_lock(self.settings.lake):
+            loader.prepare_lake(tables, self.settings.lake)
+            for table in tables:
+                for file in loader.new_files(table, self.settings.landing, self.settings.lake):
+                    now = datetime.now(UTC)
+                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, now):
+                        loader.commit(staged)
+
+    def build(self, warehouse: Path, *arguments: str) -> None:
+        """Seeds and models, in the warehouse given."""
+        environment = os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)}
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("dbt")),
+                "build",
+                "--resource-type",
+                "model",
+                "--resource-type",
+                "seed",
+                *arguments,
+                *dbt_vars(load_sources(self.settings)),
+            ],
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+
+
+def published(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of every table that would be published."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        names = connection.execute(
+            """
+            select table_schema || '.' || table_name from information_schema.tables
+            where table_schema in ('marts', 'quality') and table_name <> 'quality_check_results'
+            """
+        ).fetchall()
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+@pytest.mark.parametrize("seed", range(int(SEEDS[0]), int(SEEDS[-1]) + 1))
+def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path) -> None:
+    company = Company(tmp_path, seed)
+    for batch in range(1, BATCHES + 1):
+        company.deliver(1.0 if batch == BATCHES else 0.5)
+        company.change(batch)
+        if company.random.random() < 0.7:
+            company.exclude()
+        if batch == 3:
+            company.redefine()
+        company.load()
+        company.build(company.incremental)
+    company.build(company.full)
+    assert_same(published(company.incremental), published(company.full))
+    with duckdb.connect(str(company.incremental), read_only=True) as connection:
+        builds = connection.execute(
+            "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"
+        ).fetchall()
+    assert builds == [(True,), (False,), (True,), (False,)]
+
+
+def assert_same(incremental: dict[str, list[tuple[Any, ...]]], full: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Table by table; the first rows that differ."""
+    assert len(full["marts.fct_nps_responses"]) > 2500
+    for name, rows in full.items():
+        if incremental[name] != rows:
+            extra, missing = set(incremental[name]) - set(rows), set(rows) - set(incremental[name])
+            pytest.fail(f"{name}: only incremental {list(extra)[:3]}, only full {list(missing)[:3]}")
