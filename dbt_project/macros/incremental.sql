@@ -37,20 +37,25 @@
 {% macro definition() -%}{{ env_var('NPS_DEFINITION', '') }}{%- endmacro %}
 
 
-{#- Overrides dbt's own: what was built by other code or another configuration is built anew, in full. -#}
+{#-
+    Overrides dbt's own: what was built by other code or another configuration is built anew, in full. Commands that
+    only compile show the SQL of a full build.
+-#}
 {% macro should_full_refresh() -%}
     {%- set is_full = config.get('full_refresh') -%}
     {%- if is_full is none -%}
         {%- set is_full = flags.FULL_REFRESH -%}
     {%- endif -%}
-    {%- if not is_full and execute and config.get('materialized') == 'incremental' and flags.WHICH in ('run', 'build') -%}
-        {%- set last_build = run_query(
-            "select definition from builds.model_builds where model_name = '" ~ this.identifier ~ "' "
-            ~ "order by built_at desc limit 1"
-        ) -%}
-        {%- set is_full = last_build.rows | length == 0 or last_build.rows[0][0] != definition() -%}
+    {%- if is_full or not execute or config.get('materialized') != 'incremental' -%}
+        {{- return(is_full) -}}
+    {%- elif flags.WHICH not in ('run', 'build') -%}
+        {{- return(true) -}}
     {%- endif -%}
-    {{- return(is_full) -}}
+    {%- set last_build = run_query(
+        "select definition from builds.model_builds where model_name = '" ~ this.identifier ~ "' "
+        ~ "order by built_at desc limit 1"
+    ) -%}
+    {{- return(last_build.rows | length == 0 or last_build.rows[0][0] != definition()) -}}
 {%- endmacro %}
 
 

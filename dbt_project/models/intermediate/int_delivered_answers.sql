@@ -104,7 +104,9 @@ deliveries as (
             order by versions.load_id, versions.source_line
         ) as delivery_number
     from (
-        {{ columns_alone('answers', ['source_system', 'source_response_id', 'row_hash', 'updated_at', 'load_id', 'source_line']) }}
+        {{ columns_alone(
+            'answers', ['source_system', 'source_response_id', 'row_hash', 'updated_at', 'load_id', 'source_line']
+        ) }}
     ) as versions
     inner join delivered_again
         on

@@ -1,4 +1,5 @@
--- Grain: one account in one span of time during which nothing about it changed. A view: the published file holds a table.
+-- Grain: one account in one span of time during which nothing about it changed.
+-- A view: the published file holds a table.
 {{ config(materialized = 'view') }}
 
 select

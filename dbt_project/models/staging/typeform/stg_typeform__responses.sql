@@ -66,7 +66,9 @@ renamed as (
         nullif(trim(source.form_id), '') as source_survey_id,
         'nps' as score_type,
         cast(null as {{ dbt.type_string() }}) as source_invitation_id,
-        {{ respondent_of_link('hidden_fields.contact_id', 'coalesce(hidden_fields.email, hidden_fields.answered_email)') }}
+        {{ respondent_of_link(
+            'hidden_fields.contact_id', 'coalesce(hidden_fields.email, hidden_fields.answered_email)'
+        ) }}
             as source_contact_id,
         {{ normalised_email('coalesce(hidden_fields.email, hidden_fields.answered_email)') }} as contact_email,
         nullif(trim(hidden_fields.account_id), '') as source_account_id,
