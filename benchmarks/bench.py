@@ -1,7 +1,8 @@
 """What the abstraction costs: loading and `dbt build` beside one hand-written DuckDB script, in the same run.
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
-queries are timed on the published file. Data tests take their own time and are left out of both.
+queries are timed on the published file, and a day's batch is loaded and built upon it all. Data tests take their own
+time and are left out.
 """
 
 from __future__ import annotations
@@ -100,12 +101,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
         [sys.executable, "-m", "benchmarks.handwritten", str(settings.lake), str(handwritten)],
         environment={},
     )
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    variables = dbt_vars(load_sources(settings))
-    by_dbt = run_measured(
-        [dbt, "build", "--exclude-resource-type", "test", "unit_test", *variables], settings.environment()
-    )
-    models = model_seconds(settings.dbt_target / "run_results.json")
+    by_dbt, models = build(settings)
 
     table = Table("", "time", "CPU", "peak memory", "database")
     for name, cost, database in (("by hand", by_hand, handwritten), ("dbt", by_dbt, settings.warehouse)):
@@ -123,16 +119,23 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     )
     table.add_row("ratio", *(f"{one / other:.2f}" for one, other in pairs), "")
     console.print(table)
-    slowest = Table("slowest dbt models", "time")
-    for name, seconds in models[:10]:
-        slowest.add_row(name, f"{seconds:,.1f} s")
-    slowest.add_row("all models and seeds", f"{sum(seconds for _, seconds in models):,.1f} s")
-    console.print(slowest)
+    console.print(slowest(models))
 
     differences = differing_tables(settings.warehouse, handwritten, console)
     seconds = timed(lambda: publish(settings, run_id="bench", fingerprint="bench"))
     console.print(f"published in {seconds:,.1f} s, {settings.serving.stat().st_size / 2**20:,.0f} MB")
     console.print(query_times(settings.serving))
+
+    rows = deliver_batch(settings.landing)
+    seconds = timed(lambda: load(settings))
+    console.print(f"a day's batch: {rows:,} answers, loaded in {seconds:,.1f} s")
+    by_batch, batch_models = build(settings)
+    console.print(slowest(batch_models))
+    share = sum(seconds for _, seconds in batch_models) / sum(seconds for _, seconds in models)
+    console.print(
+        f"built in {by_batch.seconds:,.1f} s, {by_batch.cpu_seconds:,.1f} s CPU, {by_batch.peak_bytes / 2**30:.2f} GB; "
+        f"its models took {100 * share:.1f} % of the time of the full build"
+    )
     if differences:
         console.print(f"[bold red]dbt and the hand-written script differ in {', '.join(differences)}[/]")
         return 1
@@ -175,7 +178,79 @@ def copy_plainly(landing: Path, copied: Path) -> None:
             )
 
 
+def deliver_batch(landing: Path) -> int:
+    """What a day brings: 0.1 % more answers with their invitations, some of them late, and as many edited; the rows.
+
+    They are rows of the history under new keys, at the time of the newest answers or, the late ones, at their own.
+    """
+    name = f"batch-{len(list(landing.glob('delighted/survey_responses/batch-*'))) + 1}"
+    answers, requests = landing / "delighted" / "survey_responses", landing / "delighted" / "survey_requests"
+    with duckdb.connect() as connection:
+        connection.execute(f"create view answers as from read_parquet('{answers}/*.parquet')")
+        connection.execute(f"create view requests as from read_parquet('{requests}/*.parquet')")
+        connection.execute(
+            f"""
+            create table chosen as
+            select
+                *,
+                hash(id) % 4 as kind,
+                -- The very latest times are those of broken clocks.
+                (select quantile_disc(created_at, 0.99) from answers where length(created_at) = 10) as newest
+            from answers
+            where hash(id, '{name}') % 1000 = 0 and length(created_at) = 10
+            """
+        )
+        connection.execute(
+            f"""
+            copy (
+                select * exclude (kind, newest) replace (
+                    case when kind < 2 then id else id || '{name}' end as id,
+                    case when kind < 2 then score else cast(hash(id) % 11 as varchar) end as score,
+                    case when kind = 2 then newest else created_at end as created_at,
+                    case when kind = 3 then created_at else newest end as updated_at,
+                    case when kind < 2 then survey_request else survey_request || '{name}' end as survey_request
+                )
+                from chosen
+            ) to '{answers / name}.parquet' (format parquet)
+            """
+        )
+        connection.execute(
+            f"""
+            copy (
+                select requests.* replace (requests.id || '{name}' as id)
+                from requests
+                inner join chosen on requests.id = chosen.survey_request
+                where chosen.kind >= 2
+                union all
+                -- Sent and not answered: nine out of ten.
+                select requests.* replace (requests.id || '{name}' as id)
+                from requests
+                where hash(requests.id, '{name}') % 1000 = 0
+            ) to '{requests / name}.parquet' (format parquet)
+            """
+        )
+        counted = connection.execute("select count(*) from chosen").fetchone()
+    return counted[0] if counted else 0
+
+
 # ---------------------------------------------------------------------------------------------- building
+
+
+def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
+    """Build seeds and models with dbt; what it took, and each of them with its seconds."""
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    command = [dbt, "build", "--exclude-resource-type", "test", "unit_test", *dbt_vars(load_sources(settings))]
+    cost = run_measured(command, settings.environment())
+    return cost, model_seconds(settings.dbt_target / "run_results.json")
+
+
+def slowest(models: list[tuple[str, float]]) -> Table:
+    """The ten slowest models, and all together."""
+    table = Table("slowest dbt models", "time")
+    for name, seconds in models[:10]:
+        table.add_row(name, f"{seconds:,.1f} s")
+    table.add_row("all models and seeds", f"{sum(seconds for _, seconds in models):,.1f} s")
+    return table
 
 
 def run_measured(command: Sequence[str], environment: dict[str, str]) -> Cost:

@@ -205,11 +205,11 @@ delivered as (
 ),
 
 delivered_again as (
-    select {{ key | join(', ') }}
+    select {{ key_hash(key) }} as key_hash
     from (
         {{ union_staging(entity, key) }}
     ) as keys
-    group by {{ key | join(', ') }}
+    group by {{ key_hash(key) }}
     having count(*) > 1
 ),
 
@@ -224,11 +224,7 @@ ranked as (
     from (
         {{ union_staging(entity, key + ['load_id', 'source_line']) }}
     ) as deliveries
-    inner join delivered_again
-        on
-            {% for column in key -%}
-            deliveries.{{ column }} is not distinct from delivered_again.{{ column }}{{ ' and ' if not loop.last }}
-            {%- endfor %}
+    inner join delivered_again on {{ key_hash(key) }} = delivered_again.key_hash
 ),
 
 overtaken as (

@@ -154,6 +154,17 @@
 
 
 {#-
+    Columns as one whole number: the same for the same values, nulls included, and now and then for others. To count
+    keys by it takes a fraction of the memory that the keys themselves would take.
+-#}
+{% macro key_hash(columns) -%}{{ return(adapter.dispatch('key_hash', 'nps')(columns)) }}{%- endmacro %}
+
+{% macro duckdb__key_hash(columns) -%}hash({{ columns | join(', ') }}){%- endmacro %}
+
+{% macro spark__key_hash(columns) -%}xxhash64({{ columns | join(', ') }}){%- endmacro %}
+
+
+{#-
     A delivered text as a UTC timestamp, null where it is none. `format` is epoch_seconds, epoch_milliseconds,
     iso8601 (an offset in the text wins over `time_zone`) or a strptime format.
 -#}

@@ -83,11 +83,9 @@ exclusions as (
 -- Only answers that were delivered more than once are ranked, and without their wide columns: they are few, and
 -- ranking is dear.
 delivered_again as (
-    select
-        source_system,
-        source_response_id
+    select {{ key_hash(['source_system', 'source_response_id']) }} as key_hash
     from ({{ columns_alone('answers', ['source_system', 'source_response_id']) }}) as keys
-    group by source_system, source_response_id
+    group by {{ key_hash(['source_system', 'source_response_id']) }}
     having count(*) > 1
 ),
 
@@ -109,9 +107,7 @@ deliveries as (
         ) }}
     ) as versions
     inner join delivered_again
-        on
-            versions.source_system = delivered_again.source_system
-            and versions.source_response_id = delivered_again.source_response_id
+        on {{ key_hash(['versions.source_system', 'versions.source_response_id']) }} = delivered_again.key_hash
 ),
 
 -- The row that stands for its answer is in none of them.

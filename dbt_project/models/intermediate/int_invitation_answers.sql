@@ -39,10 +39,10 @@ affected as (
 {% endif %}
 -- Of two answers to one invitation, the counted and then the later one is its outcome.
 answered_again as (
-    select invitation_id
+    select {{ key_hash(['invitation_id']) }} as key_hash
     from ({{ answers }}
     ) as answers
-    group by invitation_id
+    group by {{ key_hash(['invitation_id']) }}
     having count(*) > 1
 ),
 
@@ -55,7 +55,7 @@ preferred as (
         ) as preference
     from ({{ answers }}
     ) as answers
-    inner join answered_again on answers.invitation_id = answered_again.invitation_id
+    inner join answered_again on {{ key_hash(['answers.invitation_id']) }} = answered_again.key_hash
 ),
 
 overtaken as (

@@ -13,12 +13,10 @@
 {%- endset %}
 
 with repeating_contacts as (
-    select
-        contact_id,
-        survey_id
+    select {{ key_hash(['contact_id', 'survey_id']) }} as key_hash
     from {{ ref('int_delivered_answers') }}
     where decision = 'counted' and contact_id is not null {{ of_changed_contacts }}
-    group by contact_id, survey_id
+    group by {{ key_hash(['contact_id', 'survey_id']) }}
     having count(*) > 1
 ),
 
@@ -36,8 +34,8 @@ followed as (
         ) as next_submitted_at
     from {{ ref('int_delivered_answers') }} as answers
     inner join repeating_contacts
-        on answers.contact_id = repeating_contacts.contact_id and answers.survey_id = repeating_contacts.survey_id
-    where answers.decision = 'counted'
+        on {{ key_hash(['answers.contact_id', 'answers.survey_id']) }} = repeating_contacts.key_hash
+    where answers.decision = 'counted' and answers.contact_id is not null
 ),
 
 final as (
