@@ -357,11 +357,14 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         ("Name", "Industry", "NumberOfEmployees", "ParentId", "MasterRecordId", "Type", "BillingCountry")
     )
     contact = dict.fromkeys(("AccountId", "Email", "Title", "ReportsToId", "MasterRecordId"))
+    case = {"AccountId": "0011", "ContactId": None}
     salesforce = Salesforce(
         {
             "Account": [entry(n, AnnualRevenue=1.5e6, OwnerId="005", IsDeleted=False) | account for n in range(1, 6)],
             "Contact": [entry(1, HasOptedOutOfEmail=False, Language__c="de", IsDeleted=False) | contact],
             "User": [],
+            "Case": [entry(1, Status="New", Reason=None, CreatedDate="2025-05-01", ClosedDate=None) | case],
+            "Opportunity": [entry(1, AccountId="0011", Amount=10.0, CloseDate="2025-05-01", IsWon=True)],
         }
     )
     secrets = {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": KEY}
@@ -378,11 +381,12 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         assert [account["id"] for account in accounts] == ["0011", "0012", "0013", "0014", "0015"]
         assert {"attributes", "system_modstamp", "annual_revenue", "number_of_employees"} <= set(accounts[0])
         house.assert_loads()
+        assert house.records("opportunity")[0]["is_won"] is True
         assert set(house.records("contact")[0]) >= {"has_opted_out_of_email", "language__c"}
         assert salesforce.tokens == 3, "asked for, lost, and asked for again"
         house.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
         errors = [delivery.error or "" for delivery in house.extract()]
-        assert len(errors) == 3 and all("/services/oauth2/token" in error for error in errors), errors
+        assert len(errors) == 5 and all("/services/oauth2/token" in error for error in errors), errors
 
 
 # ----------------------------------------------------------------------------------------------------- faults
