@@ -65,13 +65,11 @@ DASHBOARD_QUERIES = {
         order by submitted_at desc
         limit 50
     """,
-    "region by plan by month, from the fact": """
-        select
-            region, plan, date_trunc('month', response_date) as month,
-            avg(nps_contribution) as nps, count(*) as responses
+    "region by plan in a month, from the fact": """
+        select region, plan, avg(nps_contribution) as nps, count(*) as responses
         from marts.fct_nps_responses
-        where survey_type = 'transactional'
-        group by region, plan, month
-        order by region, plan, month
+        where survey_type = 'transactional' and response_date between date '2024-03-01' and date '2024-03-31'
+        group by region, plan
+        order by region, plan
     """,
 }
