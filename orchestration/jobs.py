@@ -1,11 +1,15 @@
-"""Jobs and schedules: what runs together, and when."""
+"""Jobs, schedules and the sensor: what runs together, and when."""
 
-from __future__ import annotations
+import hashlib
+import json
 
 import dagster as dg
 
+from orchestration import loader
 from orchestration.landing import GROUP
+from orchestration.readers import RefusedFile
 from orchestration.settings import Settings
+from orchestration.sources import Sources
 
 PIPELINE = dg.define_asset_job(
     "pipeline",
@@ -39,3 +43,45 @@ def extract_schedule(settings: Settings) -> dg.ScheduleDefinition:
         execution_timezone=settings.variables["business_time_zone"],
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
+
+
+def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:
+    """The pipeline as soon as new files lie complete in landing/, once someone switches the sensor on.
+
+    A file is complete when two looks find it with the same size and time of change. Who writes more slowly than the
+    sensor looks writes under a hidden name and renames, as the extractors do.
+    """
+
+    @dg.sensor(
+        name="new_files",
+        job=PIPELINE,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="starts the pipeline when complete new files lie in landing/",
+    )
+    def new_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        before: list[list[str | int]] = json.loads(context.cursor or "[]")
+        waiting = arrivals(settings, sources)
+        context.update_cursor(json.dumps(waiting))
+        if not waiting:
+            return dg.SkipReason("no new file in landing/")
+        if growing := [str(file[0]) for file in waiting if file not in before]:
+            return dg.SkipReason(f"still arriving, or just arrived: {', '.join(growing)}")
+        # One run for these files: when one of them is refused, it is not asked for again until it is repaired.
+        return dg.RunRequest(run_key=hashlib.sha256(json.dumps(waiting).encode()).hexdigest())
+
+    return new_files
+
+
+def arrivals(settings: Settings, sources: Sources) -> list[list[str | int]]:
+    """The files in landing/ that no load has: path, size in bytes and time of change in nanoseconds of each."""
+    found = set()
+    for table in sources.tables:
+        try:
+            found |= set(loader.new_files(table, settings.landing, settings.lake))
+        except RefusedFile:  # a required table without a file: its first one has yet to come
+            continue
+    return [
+        [path.relative_to(settings.landing).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted(found)
+    ]
