@@ -22,6 +22,10 @@ from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
 PUBLISHED_SCHEMAS = ("marts", "quality")
 # Clients of DuckDB 1.5 and later read this; the storage version of 2.0 would shut them out.
 STORAGE_VERSION = "v1.5.0"
+# In the order of time, so that a question about some weeks reads their part of the file and no more.
+TIME_ORDER = {"marts.fct_nps_responses": "response_date"}
+# A copy needs little; sorting more than this goes to disk.
+MEMORY_LIMIT = "3GB"
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,16 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication
     rows: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"set temp_directory = '{settings.data_dir / 'publishing.tmp'}'")
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{copy}' as published (storage_version '{STORAGE_VERSION}')")
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema published.{schema}")
         for schema, table, comment in _relations(connection):
             name = f"{schema}.{table}"
-            connection.execute(f"create table published.{name} as from warehouse.{name}")
+            order = f" order by {TIME_ORDER[name]}" if name in TIME_ORDER else ""
+            connection.execute(f"create table published.{name} as from warehouse.{name}{order}")
             _comment(connection, f"table published.{name}", comment)
             counted = connection.execute(f"select count(*) from published.{name}").fetchone()
             rows[name] = counted[0] if counted else 0

@@ -135,9 +135,9 @@
 -#}
 {% macro with_removed_keys(relation, key) -%}
     {%- if is_incremental() -%}
-        select {{ relation }}.* replace (affected.{{ key }} as {{ key }})
+        select *
         from affected
-        left join {{ relation }} on affected.{{ key }} = {{ relation }}.{{ key }}
+        left join {{ relation }} using ({{ key }})
     {%- else -%}
         select * from {{ relation }}
     {%- endif -%}

@@ -175,6 +175,12 @@ def test_published_file_holds_the_documented_tables_described(sample: Pipeline) 
     assert undescribed == []
 
 
+def test_published_answers_lie_in_the_order_of_time(sample: Pipeline) -> None:
+    """Then a question about some weeks reads their part of the file and no more."""
+    dates = [date for (date,) in sample.query("select response_date from marts.fct_nps_responses")]
+    assert len(dates) > 2500 and dates == sorted(dates)
+
+
 def test_no_address_or_name_reaches_the_published_file(sample: Pipeline) -> None:
     people = SAMPLE / "delighted" / "people" / "people.csv"
     with people.open(encoding="utf-8", newline="") as file:
