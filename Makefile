@@ -54,8 +54,12 @@ lint: setup ## ruff, mypy, sqlfluff
 	@$(BIN)/mypy
 	@$(NPS) sqlfluff
 
-test: lint ## lint, then every test; dbt's own tests run inside the pipeline tests
-	@$(BIN)/pytest -n 2 --dist loadfile
+test: setup ## lint, and every test; dbt's own tests run inside the pipeline tests
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
+# Files in the order they stand: by number of tests, the few long runs would come last and alone.
+pytest: setup
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup ## measure the build against plain DuckDB: make bench ANSWERS=1_000_000
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000)
