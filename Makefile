@@ -59,7 +59,7 @@ test: setup ## lint, and every test; dbt's own tests run inside the pipeline tes
 
 # Files in the order they stand: by number of tests, the few long runs would come last and alone.
 pytest: setup
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30
 
 bench: setup ## measure the build against plain DuckDB: make bench ANSWERS=1_000_000
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000)

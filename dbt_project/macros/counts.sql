@@ -28,6 +28,31 @@
 {%- endmacro %}
 
 
+{#-
+    The facts that are counted: the date an answer or invitation counts on, its counts, the segments it has, and the
+    columns all that needs (fewer than the facts have).
+-#}
+{% macro counted_facts() -%}
+    {%- set facts = {
+        'answers': {
+            'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
+            'segments': segments_with_total(), 'columns': ['survey_type', 'response_date', 'category'],
+        },
+        'invitations': {
+            'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],
+            'columns': ['survey_type', 'sent_date', 'outcome', 'delivered_at', 'opened_at', 'started_at'],
+        },
+    } -%}
+    {%- for segment in segments_with_total() if is_known_when_asked(segment) -%}
+        {%- do facts.invitations.segments.append(segment) -%}
+    {%- endfor -%}
+    {%- for fact in facts.values() -%}
+        {%- do fact.columns.extend(fact.segments | map(attribute='name') | reject('equalto', 'all')) -%}
+    {%- endfor -%}
+    {{- return(facts) -}}
+{%- endmacro %}
+
+
 {% macro count_names() -%}
     {{- return((invitation_counts().keys() | list) + (response_counts().keys() | list)) -}}
 {%- endmacro %}

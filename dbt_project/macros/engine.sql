@@ -300,3 +300,30 @@
     select unnest(generate_series(1, cast({{ last }} as bigint))) as {{ name }}
     from {{ relation }}
 {%- endmacro %}
+
+
+{#-
+    `columns` of the rows of a table whose `key` is among `keys`, a subquery of one column. Read in two passes where
+    that is cheaper: one over the key alone, one over the few rows it found.
+-#}
+{% macro rows_of(relation, key, keys, columns=['*']) -%}
+    {{ return(adapter.dispatch('rows_of', 'nps')(relation, key, keys, columns)) }}
+{%- endmacro %}
+
+{% macro default__rows_of(relation, key, keys, columns) -%}
+    (
+        select {{ columns | join(', ') }} from {{ relation }}
+        where {{ key }} in ({{ keys }})
+    )
+{%- endmacro %}
+
+{#- Materialized, or the planner reads all columns of all rows to join them first. -#}
+{% macro duckdb__rows_of(relation, key, keys, columns) -%}
+    (
+        with found as materialized (
+            select {{ columns | join(', ') }} from {{ relation }}
+            where rowid in (select rowid from {{ relation }} where {{ key }} in ({{ keys }}))
+        )
+        select * from found
+    )
+{%- endmacro %}

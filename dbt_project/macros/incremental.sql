@@ -7,7 +7,10 @@
       seen_loads     which loads each model has read
       changes        which values its batches touched, before and after: the models behind it look up what to redo
     A batch replaces rows by key (`unique_key`). A key that comes without the column `meta.present` has no row any
-    more and is only removed; `meta.tracked` lists the columns whose touched values are written down.
+    more and is only removed; `meta.tracked` lists the columns whose touched values are written down. With
+    `meta.differences`, a list of columns, the table builds.<model>_differences holds the rows that batches removed
+    and added, for a model that counts them.
+    In a large table a key is looked up in one narrow pass, and only the rows found are read whole (rows_of()).
 -#}
 
 {#- At the start of an invocation: the loads that all its models see, whatever is loaded meanwhile. -#}
@@ -90,8 +93,8 @@
 {%- endmacro %}
 
 
-{#- In an incremental build: the values of a column of `model` that changed since this model was built. -#}
-{% macro changed(model, column) -%}
+{#- When this model was built; it must have been after the last full build of `model`, which it reads the changes of. -#}
+{% macro last_build_after(model) -%}
     {%- set query -%}
         select
             coalesce(max(case when model_name = '{{ this.identifier }}' then built_at end), timestamp '1900-01-01'),
@@ -104,12 +107,30 @@
             model ~ " was built in full after " ~ this.identifier ~ "; build everything with --full-refresh"
         ) -}}
     {%- endif -%}
+    timestamp '{{ last_build }}'
+{%- endmacro %}
+
+
+{#- In an incremental build: the values of a column of `model` that changed since this model was built. -#}
+{% macro changed(model, column) -%}
     (
         select changed_value from builds.changes
         where
             model_name = '{{ model }}'
             and column_name = '{{ column | replace("'", "''") }}'
-            and built_at > timestamp '{{ last_build }}'
+            and built_at > {{ last_build_after(model) }}
+    )
+{%- endmacro %}
+
+
+{#-
+    In an incremental build: the rows that left `model` (row_change -1) and came to it (1) since this model was built,
+    with the columns of its `meta.differences`.
+-#}
+{% macro differences(model) -%}
+    (
+        select * from builds.{{ model }}_differences
+        where built_at > {{ last_build_after(model) }}
     )
 {%- endmacro %}
 
@@ -150,35 +171,69 @@
     {%- set batch = arguments.temp_relation -%}
     {%- set key = arguments.unique_key -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
+    {%- set present = config.get('meta').present ~ ' is not null' -%}
+    {%- set tracked = config.get('meta').get('tracked', []) -%}
+    {%- set differences = config.get('meta').get('differences', []) -%}
+    create or replace temporary table replaced as
+    select
+        rowid as row_number
+        {%- for column in tracked %},
+        cast({{ column }} as varchar) as tracked_{{ loop.index }}
+        {%- endfor %}
+        {%- for column in differences %},
+        {{ column }}
+        {%- endfor %}
+    from {{ target }}
+    where rowid in (select rowid from {{ target }} where {{ key }} in (select {{ key }} from {{ batch }}));
     insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, false, '{{ definition() }}');
-    {% for column in config.get('meta').get('tracked', []) %}
+    {% for column in tracked %}
     insert into builds.changes
-    select distinct '{{ this.identifier }}', '{{ column | replace("'", "''") }}', touched.changed_value, {{ built_at() }}
+    select '{{ this.identifier }}', '{{ column | replace("'", "''") }}', touched.changed_value, {{ built_at() }}
     from (
         select cast({{ column }} as varchar) as changed_value from {{ batch }}
-        union all
-        select cast({{ column }} as varchar) from {{ target }}
-        where {{ key }} in (select {{ key }} from {{ batch }})
+        union
+        select tracked_{{ loop.index }} from replaced
     ) as touched
     where touched.changed_value is not null;
     {% endfor %}
-    delete from {{ target }} where {{ key }} in (select {{ key }} from {{ batch }});
+    {% if differences %}
+    insert into builds.{{ this.identifier }}_differences
+    select {{ built_at() }}, -1, {{ differences | join(', ') }} from replaced
+    union all
+    select {{ built_at() }}, 1, {{ differences | join(', ') }} from {{ batch }}
+    where {{ present }};
+    {% endif %}
+    delete from {{ target }} where rowid in (select row_number from replaced);
     insert into {{ target }} ({{ columns }})
     select {{ columns }} from {{ batch }}
-    where {{ config.get('meta').present }} is not null;
+    where {{ present }};
+    drop table replaced;
 {%- endmacro %}
 
 
 {#- After every model, in its transaction. A build that the strategy has not written down was one in full. -#}
 {% macro end_model() -%}
     {%- if config.get('materialized') == 'incremental' -%}
-        delete from builds.changes
+        {%- set logs = {'builds.changes': "model_name = '" ~ this.identifier ~ "'"} -%}
+        {%- if config.get('meta').differences -%}
+            {%- set differences = 'builds.' ~ this.identifier ~ '_differences' -%}
+            {%- do logs.update({differences: 'true'}) -%}
+            {%- if should_full_refresh() %}
+        create or replace table {{ differences }} as
+        select {{ built_at() }} as built_at, 1 as row_change, {{ config.get('meta').differences | join(', ') }}
+        from {{ this }}
+        where false;
+            {%- endif -%}
+        {%- endif %}
+        {%- for log, of_this_model in logs.items() %}
+        delete from {{ log }}
         where
-            model_name = '{{ this.identifier }}'
+            {{ of_this_model }}
             and not exists (
                 select 1 from builds.model_builds
                 where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
             );
+        {%- endfor %}
         insert into builds.model_builds
         select '{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}'
         where
@@ -190,5 +245,19 @@
         select '{{ this.identifier }}', load_id
         from builds.current_loads
         where load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}');
+        {%- for log, of_this_model in logs.items() %}
+        -- What every model has read is of no more use.
+        delete from {{ log }}
+        where
+            {{ of_this_model }}
+            and built_at <= (
+                select min(last_built_at)
+                from (
+                    select max(built_at) as last_built_at from builds.model_builds
+                    where definition = '{{ definition() }}'
+                    group by model_name
+                ) as models
+            );
+        {%- endfor %}
     {%- endif -%}
 {%- endmacro %}

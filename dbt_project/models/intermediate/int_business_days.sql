@@ -1,5 +1,6 @@
 -- Grain: one quarter of an hour in which something was asked or answered, with its day in the business time zone.
 -- The rules of a time zone are dear to apply to every row, and every zone in use is off UTC by whole quarters.
+-- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_invitations') }}
 {{ config(
     materialized = 'incremental',
     unique_key = 'quarter_hour',
@@ -7,17 +8,16 @@
 ) }}
 
 with times as (
-    select {{ quarter_hour('submitted_at') }} as quarter_hour
-    from {{ ref('int_delivered_answers') }}
+    {%- for model, moment in {'int_delivered_answers': 'submitted_at', 'int_invitations': 'sent_at'}.items() %}
     {%- if is_incremental() %}
-    where response_id in {{ changed('int_delivered_answers', 'response_id') }}
+    select cast(changed_value as timestamp) as quarter_hour
+    from {{ changed(model, quarter_hour(moment)) }} as {{ model }}
+    {%- else %}
+    select {{ quarter_hour(moment) }} as quarter_hour
+    from {{ ref(model) }}
     {%- endif %}
-    union
-    select {{ quarter_hour('sent_at') }} as quarter_hour
-    from {{ ref('int_invitations') }}
-    {%- if is_incremental() %}
-    where invitation_id in {{ changed('int_invitations', 'invitation_id') }}
-    {%- endif %}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (

@@ -1,32 +1,21 @@
 -- Grain: one survey type on one day for one segment value; counts of answers by the day of the answer, and of
 -- invitations by the day they were sent. Every period mart is built from these, never from the answers.
 -- The facts are read once for every few segments, and not once for each: first counted by them together, then by each.
+-- In an incremental build the rows that left and came are, and their difference is added to what was counted.
 {{ config(
     materialized = 'incremental',
     unique_key = 'count_date',
     meta = {'present': 'survey_type'}
 ) }}
-{%- set segments = segments_with_total() %}
-{%- set known_when_asked = [] %}
-{%- for segment in segments if is_known_when_asked(segment) %}
-{%- do known_when_asked.append(segment) %}
-{%- endfor %}
-{%- set facts = {
-    'answers': {
-        'relation': ref('fct_nps_responses'), 'date': 'response_date', 'counts': response_counts(), 'segments': segments,
-    },
-    'invitations': {
-        'relation': ref('fct_survey_invitations'), 'date': 'sent_date', 'counts': invitation_counts(),
-        'segments': known_when_asked,
-    },
-} %}
+{%- set facts = counted_facts() %}
 
 with
 {%- if is_incremental() %}
 affected as (
-    select cast(changed_value as date) as count_date from {{ changed('fct_nps_responses', 'response_date') }} as answers
-    union
-    select cast(changed_value as date) from {{ changed('fct_survey_invitations', 'sent_date') }} as invitations
+    {%- for fact in facts.values() %}
+    select {{ fact.date }} as count_date from {{ differences(fact.model) }} as differences
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
 ),
 {% endif %}
 {%- for name, fact in facts.items() %}
@@ -40,12 +29,13 @@ affected as (
         {{ column }},
         {%- endfor %}
         {%- for count, condition in fact.counts.items() %}
-        count(case when {{ condition }} then 1 end) as {{ count }}{{ ',' if not loop.last }}
+        {% if is_incremental() -%}
+            sum(case when {{ condition }} then row_change else 0 end)
+        {%- else -%}
+            count(case when {{ condition }} then 1 end)
+        {%- endif %} as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ fact.relation }}
-    {%- if is_incremental() %}
-    where {{ fact.date }} in (select count_date from affected)
-    {%- endif %}
+    from {{ differences(fact.model) ~ ' as differences' if is_incremental() else ref(fact.model) }}
     group by {{ (['survey_type', fact.date] + columns) | join(', ') }}
 ),
 {% endfor %}
@@ -76,6 +66,13 @@ counts as (
     {%- endfor %}
     {%- endfor %}
     {%- endfor %}
+    {%- if is_incremental() %}
+    union all
+    select
+        survey_type, count_date, segment, segment_value, {{ count_names() | join(', ') }}
+    from {{ this }}
+    where count_date in (select count_date from affected)
+    {%- endif %}
 ),
 
 final as (
@@ -89,6 +86,8 @@ final as (
         {%- endfor %}
     from counts
     group by survey_type, count_date, segment, segment_value
+    -- Where the last answer and invitation left, a full build has no row either.
+    having coalesce(sum(invited), 0) + coalesce(sum(ineligible), 0) + sum(responses) > 0
 )
 
 {{ with_removed_keys('final', 'count_date') }}

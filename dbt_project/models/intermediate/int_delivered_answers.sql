@@ -3,7 +3,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'response_id',
-    meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id', 'contact_id', 'account_id']}
+    meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id', 'contact_id', 'account_id', quarter_hour('submitted_at')]}
 ) }}
 {#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
 {%- set delivered_columns = [
@@ -22,16 +22,23 @@ affected as (
     select source_system || ':' || source_response_id as response_id from delivered
     union
     select response_id from {{ this }}
+    where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+    union
+    select response_id from {{ this }}
     where
-        respondent_key in {{ changed('int_respondents', 'respondent_key') }}
-        or (decision = 'counted' and response_id in (
+        decision = 'counted'
+        and response_id in (
             select source_system || ':' || source_response_id from {{ ref('exclusions') }}
             where effect = 'exclude'
-        ))
-        or (decision = 'excluded_by_steward' and response_id not in (
+        )
+    union
+    select response_id from {{ this }}
+    where
+        decision = 'excluded_by_steward'
+        and response_id not in (
             select source_system || ':' || source_response_id from {{ ref('exclusions') }}
             where effect = 'exclude'
-        ))
+        )
 ),
 {% endif %}
 answers as (
@@ -52,15 +59,18 @@ answers as (
         {% for column in delivered_columns -%}
         known.{{ column }}{{ ',' if not loop.last }}
         {% endfor -%}
-    from {{ this }} as known
-    inner join affected on known.response_id = affected.response_id
+    from {{ rows_of(this, 'response_id', 'select response_id from affected') }} as known
     left join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
     where delivered.load_id is null
     {%- endif %}
 ),
 
 respondents as (
+    {%- if is_incremental() %}
+    select * from {{ rows_of(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }} as known
+    {%- else %}
     select * from {{ ref('int_respondents') }}
+    {%- endif %}
 ),
 
 surveys as (

@@ -1,24 +1,20 @@
 -- Grain: one invitation that was answered, wholly or in part, with the answer.
+-- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(
     materialized = 'incremental',
     unique_key = 'invitation_id',
     meta = {'present': 'response_id', 'tracked': ['invitation_id', 'response_id']}
 ) }}
 
-{#- The answers that may be the outcome of an invitation; read where they are needed, never held all at once. -#}
+{#- The answers that may be the outcome of an invitation; in a full build read where needed, never held all at once. -#}
 {%- set answers %}
         select
             response_id,
             invitation_id,
             decision,
             submitted_at
-        from {{ ref('int_answers') }}
-        where
-            decision in ('counted', 'partial')
-            and invitation_id is not null
-            {%- if is_incremental() %}
-            and invitation_id in (select invitation_id from affected)
-            {%- endif %}
+        from {{ 'affected_answers' if is_incremental() else ref('int_answers') }}
+        where decision in ('counted', 'partial') and invitation_id is not null
 {%- endset %}
 
 with
@@ -35,6 +31,10 @@ affected as (
     select invitation_id from {{ ref('int_invitations') }}
     where group_id is not null
     {%- endif %}
+),
+
+affected_answers as (
+    select * from {{ answers_of('invitation_id', 'select invitation_id from affected') }} as answers
 ),
 {% endif %}
 -- Of two answers to one invitation, the counted and then the later one is its outcome.
@@ -73,7 +73,15 @@ named as (
         invitations.channel
     from ({{ answers }}
     ) as answers
+    {%- if is_incremental() %}
+    inner join
+        {{ rows_of(
+            ref('int_invitations'), 'invitation_id', 'select invitation_id from affected_answers',
+            columns=['invitation_id', 'channel']
+        ) }} as invitations on answers.invitation_id = invitations.invitation_id
+    {%- else %}
     inner join {{ ref('int_invitations') }} as invitations on answers.invitation_id = invitations.invitation_id
+    {%- endif %}
     left join overtaken on answers.response_id = overtaken.response_id
     where overtaken.response_id is null
 ){% if are_groups_invited() %},

@@ -2,7 +2,9 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'coalesce(group_id, invitation_id)',
-    meta = {'present': 'load_id', 'tracked': ['invitation_id', 'source_account_id', "load_id || ':' || source_line"]}
+    meta = {'present': 'load_id', 'tracked': [
+        'invitation_id', 'source_account_id', "load_id || ':' || source_line", quarter_hour('sent_at'),
+    ]}
 ) }}
 
 with {{ latest_deliveries('invitations', ['source_system', 'source_invitation_id']) }},

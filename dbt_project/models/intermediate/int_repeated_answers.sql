@@ -6,16 +6,26 @@
     meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id']}
 ) }}
 
-{%- set of_changed_contacts %}
-    {%- if is_incremental() %}
-        and contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
-    {%- endif %}
-{%- endset %}
+{%- set answers = 'affected_answers' if is_incremental() else ref('int_delivered_answers') %}
 
-with repeating_contacts as (
+with
+{%- if is_incremental() %}
+affected_answers as (
+    select *
+    from
+        {{ rows_of(
+            ref('int_delivered_answers'), 'contact_id', changed('int_delivered_answers', 'contact_id'),
+            columns=[
+                'contact_id', 'survey_id', 'response_id', 'invitation_id', 'source_response_id', 'load_id',
+                'source_line', 'submitted_at', 'decision',
+            ]
+        ) }} as known
+),
+{% endif %}
+repeating_contacts as (
     select {{ key_hash(['contact_id', 'survey_id']) }} as key_hash
-    from {{ ref('int_delivered_answers') }}
-    where decision = 'counted' and contact_id is not null {{ of_changed_contacts }}
+    from {{ answers }}
+    where decision = 'counted' and contact_id is not null
     group by {{ key_hash(['contact_id', 'survey_id']) }}
     having count(*) > 1
 ),
@@ -32,7 +42,7 @@ followed as (
             partition by answers.contact_id, answers.survey_id
             order by answers.submitted_at, answers.source_response_id
         ) as next_submitted_at
-    from {{ ref('int_delivered_answers') }} as answers
+    from {{ answers }} as answers
     inner join repeating_contacts
         on {{ key_hash(['answers.contact_id', 'answers.survey_id']) }} = repeating_contacts.key_hash
     where answers.decision = 'counted' and answers.contact_id is not null

@@ -1,8 +1,9 @@
 -- Grain: one counted answer.
+-- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(
     materialized = 'incremental',
     unique_key = 'response_id',
-    meta = {'present': 'survey_type', 'tracked': ['response_date']}
+    meta = {'present': 'survey_type', 'differences': counted_facts().answers.columns}
 ) }}
 
 with
@@ -15,28 +16,30 @@ affected as (
     select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
     union
     -- Who answers again has a new answer before or after each other one.
-    select response_id from {{ ref('int_answers') }}
+    select response_id from {{ ref('int_delivered_answers') }}
     where contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
     union
     select response_id from {{ this }}
+    where account_id in {{ changed('int_account_history', 'account_id') }}
+    {%- if segments_from('contact') %}
+    union
+    select response_id from {{ this }}
+    where contact_id in {{ changed('int_contacts', 'contact_id') }}
+    {%- endif %}
+    union
+    select response_id from {{ this }}
     where
-        account_id in {{ changed('int_account_history', 'account_id') }}
-        {%- if segments_from('contact') %}
-        or contact_id in {{ changed('int_contacts', 'contact_id') }}
-        {%- endif %}
-        or is_controllable = (response_id in (
+        is_controllable = (response_id in (
             select source_system || ':' || source_response_id from {{ ref('exclusions') }}
             where effect = 'outside_control'
         ))
 ),
 {% endif %}
 asked as (
-    select * from {{ ref('int_answers') }}
-    where
-        decision = 'counted'
-        {%- if is_incremental() %}
-        and response_id in (select response_id from affected)
-        {%- endif %}
+    select *
+    from {{ answers_of('response_id', 'select response_id from affected') if is_incremental() else ref('int_answers') }}
+        as answers
+    where decision = 'counted'
 ),
 
 days as (
@@ -57,7 +60,11 @@ surveys as (
 ),
 {% endif %}
 answered as (
+    {%- if is_incremental() %}
+    select * from {{ rows_of(ref('int_invitation_answers'), 'response_id', 'select response_id from asked') }} as known
+    {%- else %}
     select * from {{ ref('int_invitation_answers') }}
+    {%- endif %}
 ),
 
 marks as (
@@ -75,13 +82,9 @@ ladders as (
         response_id,
         lag(score_number) over ladder as previous_score,
         lag(submitted_at) over ladder as previous_submitted_at
-    from {{ ref('int_answers') }}
-    where
-        decision = 'counted'
-        and contact_id is not null
-        {%- if is_incremental() %}
-        and contact_id in (select contact_id from asked)
-        {%- endif %}
+    from {{ answers_of('contact_id', 'select contact_id from asked') if is_incremental() else ref('int_answers') }}
+        as answers
+    where decision = 'counted' and contact_id is not null
     window ladder as (partition by contact_id, survey_type order by submitted_at, response_id)
 ),
 

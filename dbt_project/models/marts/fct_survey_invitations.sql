@@ -2,7 +2,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'invitation_id',
-    meta = {'present': 'survey_id', 'tracked': ['sent_date']}
+    meta = {'present': 'survey_id', 'differences': counted_facts().invitations.columns}
 ) }}
 
 with
@@ -17,17 +17,28 @@ affected as (
         respondent_key in {{ changed('int_respondents', 'respondent_key') }}
     union
     select invitation_id from {{ this }}
-    where
-        account_id in {{ changed('int_account_history', 'account_id') }}
-        or contact_id in (
-            select contact_id from {{ ref('int_respondents') }}
-            where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
-        )
-        {%- if segments_from('contact') %}
-        or contact_id in {{ changed('int_contacts', 'contact_id') }}
-        {%- endif %}
+    where account_id in {{ changed('int_account_history', 'account_id') }}
+    union
+    select invitation_id from {{ this }}
+    where contact_id in (
+        select contact_id from {{ ref('int_respondents') }}
+        where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
+    )
+    {%- if segments_from('contact') %}
+    union
+    select invitation_id from {{ this }}
+    where contact_id in {{ changed('int_contacts', 'contact_id') }}
+    {%- endif %}
 ),
 {% endif %}
+asked as (
+    {%- if is_incremental() %}
+    select * from {{ rows_of(ref('int_invitations'), 'invitation_id', 'select invitation_id from affected') }} as known
+    {%- else %}
+    select * from {{ ref('int_invitations') }}
+    {%- endif %}
+),
+
 accounts as (
     select * from {{ ref('int_account_history') }}
 ),
@@ -45,11 +56,20 @@ account_aliases as (
 ),
 
 respondents as (
+    {%- if is_incremental() %}
+    select * from {{ rows_of(ref('int_respondents'), 'respondent_key', 'select respondent_key from asked') }} as known
+    {%- else %}
     select * from {{ ref('int_respondents') }}
+    {%- endif %}
 ),
 
 answered as (
+    {%- if is_incremental() %}
+    select *
+    from {{ rows_of(ref('int_invitation_answers'), 'invitation_id', 'select invitation_id from affected') }} as known
+    {%- else %}
     select * from {{ ref('int_invitation_answers') }}
+    {%- endif %}
 ),
 
 opt_outs as (
@@ -93,7 +113,7 @@ found as (
                 then 'opted_out'
             else 'silent'
         end as outcome
-    from {{ ref('int_invitations') }} as asked
+    from asked
     inner join surveys
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
     -- Every time has its day: a left join only for the planner, which would take an inner one to lose most rows.
@@ -112,11 +132,7 @@ found as (
         on
             coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) = accounts.account_id
             and {{ as_of('accounts', 'asked.sent_at') }}
-    where
-        asked.sent_at is not null
-        {%- if is_incremental() %}
-        and asked.invitation_id in (select invitation_id from affected)
-        {%- endif %}
+    where asked.sent_at is not null
 ),
 
 final as (

@@ -1,6 +1,6 @@
 -- Grain: one rejected raw row, for a steward to judge; answers, invitations and lines that are no row.
 -- A score that is missing, a repeat or a staff answer is a decision, not a fault: see response_eligibility.
--- depends_on: {{ ref('int_delivered_answers') }}
+-- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(
     materialized = 'incremental',
     unique_key = "load_id || ':' || source_line",
@@ -9,18 +9,28 @@
 
 with
 {%- if is_incremental() %}
--- Rows judged anew, and deliveries of invitations that came or were overtaken.
-affected as (
-    select
-        load_id,
-        source_line
-    from {{ ref('int_delivered_answers') }}
-    where response_id in {{ changed('int_delivered_answers', 'response_id') }}
-    union
+judged_anew as (
+    select * from {{ answers_of('response_id', changed('int_delivered_answers', 'response_id')) }} as answers
+),
+
+-- Deliveries of invitations that came or were overtaken.
+deliveries as (
     select
         split_part(changed_value, ':', 1) as load_id,
         cast(split_part(changed_value, ':', 2) as bigint) as source_line
     from {{ changed('int_invitations', "load_id || ':' || source_line") }} as deliveries
+),
+
+affected as (
+    select
+        load_id,
+        source_line
+    from judged_anew
+    union
+    select
+        load_id,
+        source_line
+    from deliveries
 ),
 {% endif %}
 rejected_answers as (
@@ -31,12 +41,8 @@ rejected_answers as (
         source_file,
         source_line,
         decision as reason
-    from {{ ref('response_eligibility') }}
-    where
-        decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
-        {%- if is_incremental() %}
-        and response_id in {{ changed('int_delivered_answers', 'response_id') }}
-        {%- endif %}
+    from {{ 'judged_anew' if is_incremental() else ref('response_eligibility') }}
+    where decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
 ),
 
 raw_answers as (
@@ -61,17 +67,20 @@ rejected_invitations as (
         invitations.source_line,
         case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
         cast(null as {{ dbt.type_string() }}) as raw_row
+    {%- if is_incremental() %}
+    from (
+        select * from {{ ref('int_invitations') }}
+        where load_id in (select load_id from deliveries)
+    ) as invitations
+    {%- else %}
     from {{ ref('int_invitations') }} as invitations
+    {%- endif %}
     left join {{ ref('surveys') }} as surveys
         on
             invitations.source_system = surveys.source_system
             and invitations.source_survey_id = surveys.source_survey_id
     left join {{ ref('stg_lake__loads') }} as loads on invitations.load_id = loads.load_id
-    where
-        (surveys.survey_id is null or invitations.sent_at is null)
-        {%- if is_incremental() %}
-        and invitations.invitation_id in {{ changed('int_invitations', 'invitation_id') }}
-        {%- endif %}
+    where surveys.survey_id is null or invitations.sent_at is null
 ),
 
 malformed as (

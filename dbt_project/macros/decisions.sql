@@ -1,0 +1,41 @@
+{#- Raw answer rows with the one decision each ends in; `answers` holds rows of int_delivered_answers. -#}
+{% macro with_final_decision(answers) -%}
+    select
+        answers.source_system,
+        answers.source_response_id,
+        answers.response_id,
+        answers.source_survey_id,
+        answers.source_account_id,
+        answers.survey_id,
+        answers.survey_type,
+        answers.touchpoint,
+        answers.invitation_id,
+        answers.contact_id,
+        answers.account_id,
+        answers.score_text,
+        answers.score_number,
+        answers.comment,
+        answers.language,
+        answers.channel,
+        answers.attributes,
+        answers.submitted_at,
+        answers.load_id,
+        answers.loaded_at,
+        answers.source_file,
+        answers.source_line,
+        case when repeated.load_id is null then answers.decision else 'duplicate' end as decision
+    from {{ answers }} as answers
+    left join {{ ref('int_repeated_answers') }} as repeated
+        on answers.load_id = repeated.load_id and answers.source_line = repeated.source_line
+{%- endmacro %}
+
+
+{#-
+    In an incremental build: the rows of int_answers whose `key` is among `keys`. A view cannot be read in two passes,
+    the table behind it can.
+-#}
+{% macro answers_of(key, keys) -%}
+    (
+        {{ with_final_decision(rows_of(ref('int_delivered_answers'), key, keys)) }}
+    )
+{%- endmacro %}
