@@ -19,6 +19,7 @@ import pytest
 
 from expectations.validation import declare_results
 from orchestration import loader
+from orchestration.publish import settle_log
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
 from orchestration.transform import dbt_vars
@@ -44,6 +45,7 @@ class Company:
         self.full.parent.mkdir()
         self.undelivered = sorted(SAMPLE.rglob("*.csv"))
         declare_results(self.settings.check_results)
+        settle_log(self.settings)
 
     def deliver(self, share: float) -> None:
         """Some of the files not delivered yet, in no order of theirs."""

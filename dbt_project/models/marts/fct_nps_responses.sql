@@ -2,7 +2,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'response_id',
-    meta = {'present': 'survey_type', 'tracked': ['response_date']}
+    meta = {'present': 'survey_type', 'tracked': ['response_date', 'response_id']}
 ) }}
 
 with
