@@ -37,8 +37,8 @@ from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
-# Filled by the guards of a run, not by the models.
-NOT_COMPARED = ("quality.quality_check_results", "quality.publication")
+# Filled by the guards and publications of runs before.
+NOT_COMPARED = ("quality.quality_check_results", "quality.publication", "marts.nps_restatements")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.extractors import load_extractors
+from orchestration.loader import registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
@@ -150,7 +151,10 @@ def as_known(settings: Settings, moment: str, console: Console) -> int:
     """Build the models from what was known at `moment`, and print the headline; nothing else is touched."""
     from orchestration import summary  # noqa: PLC0415
 
-    known = replace(settings, as_known_at=parse_moment(moment, settings.variables["business_time_zone"]))
+    known_at = parse_moment(moment, settings.variables["business_time_zone"])
+    if not any(datetime.fromisoformat(load.loaded_at) <= known_at for load in registered_loads(settings.lake)):
+        raise ConfigError(f"{moment}: nothing had been loaded by then")
+    known = replace(settings, as_known_at=known_at)
     known.warehouse.parent.mkdir(parents=True, exist_ok=True)
     known.warehouse.unlink(missing_ok=True)
     console.print(f"[dim]Building what was known at {known.variables['as_known_at']} UTC ...[/]")

@@ -142,7 +142,11 @@ def lake_assets(sources: Sources) -> list[dg.AssetSpec]:
             ("publications", "parquet", "The publication log: when was published, and from what."),
             ("published_numbers", "parquet", "The publication log: the numbers that were new or other ones."),
             ("published_answers", "parquet", "The publication log: the answers that were new or counted otherwise."),
-            ("published_changes", "parquet", "The publication log: the changes of the counts, day by day and by cause."),
+            (
+                "published_changes",
+                "parquet",
+                "The publication log: the changes of the counts, day by day and by cause.",
+            ),
         )
     ]
 

@@ -181,9 +181,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         fingerprint = BuildStamp(settings).approved_fingerprint()
         if fingerprint is None:
             raise dg.Failure("The warehouse is no whole build that the guard passed; materialize all assets together.")
-        publication = publish(
-            settings, run_id=context.run_id, fingerprint=fingerprint, published_at=datetime.now(UTC)
-        )
+        publication = publish(settings, run_id=context.run_id, fingerprint=fingerprint, published_at=datetime.now(UTC))
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(publication.path)),

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration import publish
+from orchestration import publications, publish
 from orchestration.__main__ import parse_moment
 from tests.conftest import SAMPLE, Pipeline
 from tests.integration.test_incremental import EXCLUSIONS, Company, published
@@ -96,15 +96,15 @@ def build_and_publish(company: Company, month: datetime, monkeypatch: pytest.Mon
     """As the pipeline does; the first attempt to publish is killed before (1) or after (2) the file is replaced."""
     publish.settle_log(company.settings)
     company.build(company.settings.warehouse)
-    flush, calls = publish.flush, iter(range(1, 3))
+    calls = iter(range(1, 3))
 
     def killed(path: Path) -> None:
         if next(calls) == killed_at:
             raise KeyboardInterrupt
-        flush(path)
+        publications.flush(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(publish, "flush", killed)
+        patch.setattr("orchestration.publish.flush", killed)
         publish.publish(company.settings, run_id="killed", fingerprint=str(month), published_at=month)
     assert len(list((company.settings.lake / "publishing").iterdir())) == 1
     if killed_at == 1:

@@ -2,6 +2,9 @@
 -- of the difference. Only periods that were complete when published: one that still runs is expected to move.
 {%- set counts = ['promoters', 'passives', 'detractors'] %}
 {%- set cell = ['survey_type', 'period_grain', 'period_start', 'period_end', 'segment', 'segment_value'] %}
+{%- set of_number %}
+            partition by publication_id, {{ cell | join(', ') }}
+        {%- endset %}
 
 with numbers as (
     select * from {{ ref('stg_lake__published_numbers') }}
@@ -103,29 +106,27 @@ steps as (
     select
         *,
         {%- for count in counts %}
-        sum({{ count }}) over whole_number as {{ count }}_difference,
-        published_{{ count }} + sum({{ count }}) over up_to_cause as {{ count }}_after,
-        published_{{ count }} + sum({{ count }}) over up_to_cause - {{ count }} as {{ count }}_before{{ ',' if not loop.last }}
-        {%- endfor %}
-    from explained
-    window
-        whole_number as (partition by publication_id, {{ cell | join(', ') }}),
-        up_to_cause as (
-            partition by publication_id, {{ cell | join(', ') }}
+        sum({{ count }}) over ({{ of_number }}
+        ) as {{ count }}_difference,
+        published_{{ count }} + sum({{ count }}) over ({{ of_number }}
             order by cause_number
             rows between unbounded preceding and current row
-        )
+        ) as {{ count }}_after{{ ',' if not loop.last }}
+        {%- endfor %}
+    from explained
 ),
 
+-- A step that runs out of answers has no score; 0 stands in, which the next step starts from.
 scored as (
     select
         *,
-        {%- for moment in ['before', 'after'] %}
-        -- A step that runs out of answers has no score; any value would do, since the next one starts from it.
-        coalesce({{ points(nps(
-            'promoters_' ~ moment, 'detractors_' ~ moment,
-            '(promoters_' ~ moment ~ ' + passives_' ~ moment ~ ' + detractors_' ~ moment ~ ')'
-        )) }}, 0) as nps_{{ moment }}{{ ',' if not loop.last }}
+        {%- for moment, own in {'before': ' - ', 'after': none}.items() %}
+        {%- set step = {} %}
+        {%- for count in counts %}
+        {%- do step.update({count: '(' ~ count ~ '_after' ~ (own ~ count if own else '') ~ ')'}) %}
+        {%- endfor %}
+        coalesce({{ points(nps(step.promoters, step.detractors, '(' ~ step.values() | join(' + ') ~ ')')) }}, 0)
+            as nps_{{ moment }}{{ ',' if not loop.last }}
         {%- endfor %}
     from steps
     where
