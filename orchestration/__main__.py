@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import yaml
 from rich.console import Console
 from rich.markup import escape
 
 from orchestration.extractors import load_extractors
+from orchestration.loader import registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
@@ -32,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     extraction = commands.add_parser("extract", help="bring what is new in the vendors' APIs into landing/")
     extraction.add_argument("sources", nargs="*", help="default: every source that has its credentials")
     commands.add_parser("summary", help="show the published result")
+    known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
+    known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -55,6 +61,8 @@ def main(arguments: Sequence[str]) -> int:
             case "summary":
                 print_summary(settings, console)
                 return 0
+            case "as-known":
+                return as_known(settings, options.moment, console)
             case "dev":
                 return dev(settings)
             case "example":
@@ -137,6 +145,41 @@ def print_summary(settings: Settings, console: Console) -> None:
     from orchestration import summary  # noqa: PLC0415
 
     summary.print_summary(settings, console)
+
+
+def as_known(settings: Settings, moment: str, console: Console) -> int:
+    """Build the models from what was known at `moment`, and print the headline; nothing else is touched."""
+    from orchestration import summary  # noqa: PLC0415
+
+    known_at = parse_moment(moment, settings.variables["business_time_zone"])
+    if not any(datetime.fromisoformat(load.loaded_at) <= known_at for load in registered_loads(settings.lake)):
+        raise ConfigError(f"{moment}: nothing had been loaded by then")
+    known = replace(settings, as_known_at=known_at)
+    known.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    known.warehouse.unlink(missing_ok=True)
+    console.print(f"[dim]Building what was known at {known.variables['as_known_at']} UTC ...[/]")
+    status = dbt(known, ["build", "--quiet", "--resource-type", "seed", "--resource-type", "model"])
+    if status == 0:
+        summary.print_headline(known.warehouse, console)
+        console.print(str(known.warehouse), soft_wrap=True)
+    return status
+
+
+def parse_moment(text: str, time_zone: str) -> datetime:
+    """A time, UTC where it names no zone, or a day of `time_zone`, which means its last microsecond.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        if len(text) > len("2025-03-31"):
+            moment = datetime.fromisoformat(text)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        next_day = date.fromisoformat(text) + timedelta(days=1)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no moment; give a day or a time, such as AT=2025-03-31") from None
+    start = datetime(next_day.year, next_day.month, next_day.day, tzinfo=ZoneInfo(time_zone))
+    return start - timedelta(microseconds=1)
 
 
 def dev(settings: Settings) -> int:

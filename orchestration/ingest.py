@@ -139,6 +139,14 @@ def lake_assets(sources: Sources) -> list[dg.AssetSpec]:
             ("loads", "json", "The load register: one row per loaded file."),
             ("malformed_rows", "parquet", "Delivered lines that could not be read as a row."),
             ("check_results", "parquet", "Every check of every run, as the guards wrote it."),
+            ("publications", "parquet", "The publication log: when was published, and from what."),
+            ("published_numbers", "parquet", "The publication log: the numbers that were new or other ones."),
+            ("published_answers", "parquet", "The publication log: the answers that were new or counted otherwise."),
+            (
+                "published_changes",
+                "parquet",
+                "The publication log: the changes of the counts, day by day and by cause.",
+            ),
         )
     ]
 

@@ -6,7 +6,6 @@ renamed over it. Only a run whose blocking checks all passed comes here.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.loader import registered_loads
+from orchestration.publications import flush, prepare, settle
 from orchestration.quality import BuildStamp
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
 
@@ -59,22 +59,34 @@ def _code_and_configuration(settings: Settings) -> Iterator[Path]:
 
 def published_fingerprint(serving: Path) -> str | None:
     """The fingerprint the published file was made from; None when there is no readable one."""
+    return _published(serving, "inputs_fingerprint")
+
+
+def settle_log(settings: Settings) -> None:
+    """Make the publication log say what the published file shows, also after a run that was killed."""
+    settle(settings.lake, _published(settings.serving, "publication_id"))
+
+
+def _published(serving: Path, column: str) -> str | None:
     if not serving.exists():
         return None
     try:
         with duckdb.connect(serving, read_only=True) as connection:
-            row = connection.execute("select inputs_fingerprint from quality.publication").fetchone()
+            row = connection.execute(f"select {column} from quality.publication").fetchone()
     except duckdb.Error:
         return None
     return row[0] if row else None
 
 
-def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication:
-    """Copy the schemas marts and quality of the warehouse over the published file, whole or not at all.
+def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: datetime) -> Publication:
+    """Copy the schemas marts and quality of the warehouse over the published file, whole or not at all, and log it.
+
+    `published_at` carries its time zone.
 
     Raises:
         duckdb.Error, OSError: the copy failed; the published file is as it was.
     """
+    settle_log(settings)
     serving = settings.serving
     serving.parent.mkdir(parents=True, exist_ok=True)
     for leftover in serving.parent.glob(f"{serving.name}.publishing*"):
@@ -86,6 +98,7 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"set temp_directory = '{settings.data_dir / 'publishing.tmp'}'")
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        entry = prepare(connection, settings.lake, published_at)
         connection.execute(f"attach '{copy}' as published (storage_version '{STORAGE_VERSION}')")
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema published.{schema}")
@@ -103,20 +116,23 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str) -> Publication
             create table published.quality.publication as
             select
                 $run_id as run_id,
+                $publication_id as publication_id,
                 $published_at::timestamp as published_at,
                 $fingerprint as inputs_fingerprint
             """,
             {
                 "run_id": run_id,
-                "published_at": datetime.now(UTC).replace(tzinfo=None),
+                "publication_id": entry.publication_id,
+                "published_at": entry.published_at,
                 "fingerprint": fingerprint,
             },
         )
         _comment(connection, "table published.quality.publication", "One row: what this file was made from.")
         connection.execute("detach published")
-    _flush(copy)
+    flush(copy)
     copy.replace(serving)
-    _flush(serving.parent)
+    flush(serving.parent)
+    settle(settings.lake, entry.publication_id)
     return Publication(path=serving, fingerprint=fingerprint, rows=rows)
 
 
@@ -150,15 +166,6 @@ def _comment(connection: duckdb.DuckDBPyConnection, target: str, comment: str | 
         connection.execute(f"comment on {target} is '{escaped}'")
 
 
-def _flush(path: Path) -> None:
-    """Make a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
     """The published file as an asset; it waits for the blocking checks of everything it is made from."""
 
@@ -174,7 +181,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         fingerprint = BuildStamp(settings).approved_fingerprint()
         if fingerprint is None:
             raise dg.Failure("The warehouse is no whole build that the guard passed; materialize all assets together.")
-        publication = publish(settings, run_id=context.run_id, fingerprint=fingerprint)
+        publication = publish(settings, run_id=context.run_id, fingerprint=fingerprint, published_at=datetime.now(UTC))
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(publication.path)),

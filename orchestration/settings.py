@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,13 @@ class Settings:
     """The two folders a run works with; everything else is derived from them.
 
     `config_dir` has the shape of this repository's root (sources/, seeds/reference/,
-    expectations/thresholds.yml and, to override the variables of dbt_project.yml, vars.yml).
+    expectations/thresholds.yml and, to override the variables of dbt_project.yml, vars.yml). With `as_known_at` (which
+    carries its time zone), dbt builds what was known at that moment, into files of its own.
     """
 
     config_dir: Path
     data_dir: Path
+    as_known_at: datetime | None = None
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -64,12 +67,14 @@ class Settings:
 
     @property
     def lake(self) -> Path:
-        """The append-only log of loads and check results: the only state that cannot be rebuilt."""
+        """The append-only log of loads, publications and check results: the only state that cannot be rebuilt."""
         return self.data_dir / "lake"
 
     @property
     def warehouse(self) -> Path:
         """The DuckDB file dbt builds; a cache of the lake."""
+        if self.as_known_at:
+            return self.data_dir / "as_known" / f"{self.as_known_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
         return self.data_dir / "warehouse.duckdb"
 
     @property
@@ -90,7 +95,7 @@ class Settings:
     @property
     def dbt_target(self) -> Path:
         """Where dbt writes its manifest, results and logs."""
-        return self.data_dir / "dbt"
+        return self.data_dir / ("as_known/dbt" if self.as_known_at else "dbt")
 
     @property
     def extract_state(self) -> Path:
@@ -125,6 +130,10 @@ class Settings:
                     f"{override}: unknown variable(s) {', '.join(unknown)}; dbt_project/dbt_project.yml lists them all"
                 )
             variables = variables | overrides
+        if variables["as_known_at"]:
+            raise ConfigError(f"{override}: as_known_at is not for the configuration; use make as-known AT=<moment>")
+        if self.as_known_at:
+            variables["as_known_at"] = f"{self.as_known_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
         return variables
 
     def dbt_seed_path(self) -> str:
@@ -146,13 +155,14 @@ class Settings:
     def definition(self) -> str:
         """Hash of all that turns loads into figures, but for the exclusions: those the models take in as they come.
 
-        Incremental models are built in full when it has changed.
+        Incremental models are built in full when it has changed. It is the same at every moment `as_known_at`.
         """
         files = [DBT_PROJECT_DIR / "dbt_project.yml"]
         for folder in (DBT_PROJECT_DIR / "models", DBT_PROJECT_DIR / "macros", self.config_dir / "sources"):
             files += sorted(path for path in folder.rglob("*") if path.suffix in {".sql", ".yml"})
         files += sorted((self.config_dir / "seeds" / "reference").glob("*.csv"))
-        digest = hashlib.sha256(json.dumps(self.variables, sort_keys=True, default=str).encode())
+        variables = self.variables | {"as_known_at": None}
+        digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
         for file in files:
             if file.name != "exclusions.csv":
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())

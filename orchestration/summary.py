@@ -38,6 +38,12 @@ def print_summary(settings: Settings, console: Console) -> None:
     console.print(_next_steps(settings))
 
 
+def print_headline(warehouse: Path, console: Console) -> None:
+    """Print the headline of a database that has the marts, published or not."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        console.print(_headline(connection))
+
+
 def points(score: float | None) -> str:
     """An NPS as people write it, such as +48.4 or −3.8; a dash where there are too few answers."""
     return "–" if score is None else f"{score:+.1f}".replace("-", "−")

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.publish import inputs_fingerprint, published_fingerprint
+from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import Sources
@@ -87,6 +87,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         name="dbt_build",
     )
     def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        settle_log(settings)
         fingerprint = inputs_fingerprint(settings)
         stamp = BuildStamp(settings)
         if context.run.tags.get(ONLY_IF_CHANGED) and (

@@ -67,7 +67,7 @@ class Pipeline:
     def content(self, *schemas: str, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
         """All published rows by table, sorted, without the columns `but`.
 
-        Rows of quality_check_results are of a run, not of the data, and are left out.
+        Checks are of a run and restatements of the publications before, not of the data, and are left out.
         """
         dropped = set(but)
         content = {}
@@ -76,7 +76,7 @@ class Pipeline:
                 "select schema_name, table_name from duckdb_tables() where schema_name in ? order by all",
                 [list(schemas) or ["marts", "quality"]],
             ).fetchall():
-                if table in ("quality_check_results", "publication"):
+                if table in ("quality_check_results", "publication", "nps_restatements"):
                     continue
                 columns = [
                     row[0]

@@ -110,6 +110,25 @@
 {%- endmacro %}
 
 
+{#- One row per entry of a JSON object whose values are texts, as columns `name` and `value`, with the columns `keep`. -#}
+{% macro json_entries(relation, json, name, value, keep) -%}
+    {{ return(adapter.dispatch('json_entries', 'nps')(relation, json, name, value, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_entries(relation, json, name, value, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        unnest(map_keys(entries)) as {{ name }},
+        unnest(map_values(entries)) as {{ value }}
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            cast(cast({{ json }} as json) as map(varchar, varchar)) as entries
+        from {{ relation }}
+    ) as objects
+{%- endmacro %}
+
+
 {#- One row per part of a text that lists several, as column `name`, with the columns `keep` of `relation`. -#}
 {% macro split_parts(relation, text, separator, name, keep) -%}
     {{ return(adapter.dispatch('split_parts', 'nps')(relation, text, separator, name, keep)) }}

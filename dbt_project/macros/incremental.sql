@@ -26,6 +26,27 @@
         );
         create or replace table builds.current_loads as
         select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
+        -- What every model has read is of no more use, but for the comparison with the last publication.
+        {%- set logs = ['builds.changes'] %}
+        {%- for node in graph.nodes.values() if node.config.meta.differences %}
+            {%- do logs.append('builds.' ~ node.name ~ '_differences') %}
+        create table if not exists {{ logs[-1] }} (built_at timestamp);
+        {%- endfor %}
+        {%- for log in logs %}
+        delete from {{ log }}
+        where
+            built_at <= (
+                select min(last_built_at)
+                from (
+                    select max(built_at) as last_built_at from builds.model_builds
+                    where definition = '{{ definition() }}'
+                    group by model_name
+                    union all
+                    select max(built_at) from {{ source('lake', 'publications') }}
+                    having max(built_at) is not null
+                ) as builds
+            );
+        {%- endfor %}
     {%- endif -%}
 {%- endmacro %}
 
@@ -245,19 +266,5 @@
         select '{{ this.identifier }}', load_id
         from builds.current_loads
         where load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}');
-        {%- for log, of_this_model in logs.items() %}
-        -- What every model has read is of no more use.
-        delete from {{ log }}
-        where
-            {{ of_this_model }}
-            and built_at <= (
-                select min(last_built_at)
-                from (
-                    select max(built_at) as last_built_at from builds.model_builds
-                    where definition = '{{ definition() }}'
-                    group by model_name
-                ) as models
-            );
-        {%- endfor %}
     {%- endif -%}
 {%- endmacro %}

@@ -19,6 +19,7 @@ import pytest
 
 from expectations.validation import declare_results
 from orchestration import loader
+from orchestration.publish import settle_log
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
 from orchestration.transform import dbt_vars
@@ -44,6 +45,7 @@ class Company:
         self.full.parent.mkdir()
         self.undelivered = sorted(SAMPLE.rglob("*.csv"))
         declare_results(self.settings.check_results)
+        settle_log(self.settings)
 
     def deliver(self, share: float) -> None:
         """Some of the files not delivered yet, in no order of theirs."""
@@ -88,15 +90,15 @@ class Company:
         (self.settings.config_dir / "vars.yml").write_text("promoter_minimum: 10\n", encoding="utf-8")
         self.settings = replace(self.settings)  # reads its files again
 
-    def load(self) -> None:
-        """Load what lies in landing/, as the pipeline does after its guard."""
+    def load(self, loaded_at: datetime | None = None) -> None:
+        """Load what lies in landing/, now or as if it were then, as the pipeline does after its guard."""
         tables = load_sources(self.settings).tables
         with loader.lake_lock(self.settings.lake):
             loader.prepare_lake(tables, self.settings.lake)
             for table in tables:
                 for file in loader.new_files(table, self.settings.landing, self.settings.lake):
-                    now = datetime.now(UTC)
-                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, now):
+                    time = loaded_at or datetime.now(UTC)
+                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, time):
                         loader.commit(staged)
 
     def build(self, warehouse: Path, *, killed_after: float | None = None) -> None:

@@ -25,6 +25,7 @@ PUBLISHED = {
     "fct_survey_invitations",
     "nps_by_segment_period",
     "nps_overall",
+    "nps_restatements",
     "nps_change_decomposition",
     "nps_trailing_window",
     "nps_weighted",

@@ -3,7 +3,9 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'response_id',
-    meta = {'present': 'survey_type', 'differences': counted_facts().answers.columns}
+    meta = {
+        'present': 'survey_type', 'tracked': ['response_id'], 'differences': counted_facts().answers.columns,
+    }
 ) }}
 
 with

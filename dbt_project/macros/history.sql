@@ -1,0 +1,90 @@
+{#-
+    What was known when: building as of a past moment (the variable `as_known_at`), and what the publication log
+    (lake/publications, orchestration/publications.py) says of the last publication.
+-#}
+
+{#-
+    Overrides dbt's own, the one door through which the lake comes in: with `as_known_at`, only what was written by
+    then is there. Without it the relation is dbt's, and costs nothing.
+-#}
+{% macro source(source_name, table_name) -%}
+    {%- set relation = builtins.source(source_name, table_name) -%}
+    {%- if not var('as_known_at') -%}
+        {{- return(relation) -}}
+    {%- endif -%}
+    {%- set written_at = '_loaded_at' -%}
+    {%- if source_name == 'lake' and table_name != 'malformed_rows' -%}
+        {%- set written_at = {'loads': 'loaded_at', 'check_results': 'checked_at'}.get(table_name, 'published_at') -%}
+    {%- endif -%}
+    {{- return(
+        '(select * from ' ~ relation ~ ' where cast(' ~ written_at ~ ' as timestamp) <= ' ~ as_known_at() ~ ')'
+    ) -}}
+{%- endmacro %}
+
+
+{% macro as_known_at() -%}timestamp '{{ var("as_known_at") }}'{%- endmacro %}
+
+
+{#- After the seed of exclusions: those that were not approved yet at `as_known_at` do not exist. -#}
+{% macro forget_later_exclusions() -%}
+    {%- if var('as_known_at') -%}
+        delete from {{ this }} where approved_on > {{ business_date(as_known_at()) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- When the models that were published last were built; none before the first publication. -#}
+{% macro published_build() -%}
+    {%- if not execute or flags.WHICH not in ('run', 'build') -%}
+        {{- return(none) -}}
+    {%- endif -%}
+    {%- set found = run_query(
+        'select built_at from ' ~ ref('stg_lake__publications') ~ ' order by publication_id desc limit 1'
+    ) -%}
+    {{- return(found.rows[0][0] if found.rows else none) -}}
+{%- endmacro %}
+
+
+{#-
+    The answers that may differ from what was published last, as a subquery: those a batch touched since. None, for all
+    of them, where this warehouse does not hold that build, or the fact was built in full after it.
+-#}
+{% macro touched_since_publication() -%}
+    {%- set published = published_build() -%}
+    {%- set query -%}
+        select
+            count(case when model_name = 'int_answer_changes' and built_at = timestamp '{{ published }}' then 1 end),
+            count(case
+                when model_name = 'fct_nps_responses' and is_full and built_at > timestamp '{{ published }}' then 1
+            end)
+        from builds.model_builds
+    {%- endset -%}
+    {%- set touched -%}
+        (
+            select changed_value from builds.changes
+            where
+                model_name = 'fct_nps_responses'
+                and column_name = 'response_id'
+                and built_at > timestamp '{{ published }}'
+        )
+    {%- endset -%}
+    {{- return(touched if published and run_query(query).rows[0].values() | list == [1, 0] else none) -}}
+{%- endmacro %}
+
+
+{#- After int_answer_changes, in its transaction: which build compared the answers with the last publication. -#}
+{% macro end_comparison() -%}
+    insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}')
+{%- endmacro %}
+
+
+{#-
+    Why an answer counts otherwise than it was published, in the order in which nps_restatements adds the effects:
+    answers that came, then those that moved, then those that went, so that no step runs out of answers.
+-#}
+{% macro restatement_causes() -%}
+    {{- return([
+        'late_answer', 'exclusion_lifted', 'edited', 'account_remapped', 'definition_changed', 'replaced', 'withdrawn',
+        'newly_excluded',
+    ]) -}}
+{%- endmacro %}

@@ -1,0 +1,101 @@
+-- Grain: one answer that is not what it was when figures were published last, with the one cause; none before the
+-- first publication. What the next publication adds to its log.
+{{ config(post_hook = "{{ end_comparison() }}") }}
+{%- set state = [
+    'decision', 'load_id', 'source_line', 'survey_type', 'response_date', 'category', 'segments',
+] %}
+{%- set touched = touched_since_publication() %}
+{%- set is_published = 'true' if published_build() else 'false' %}
+
+with present as (
+    select * from {{ ref('int_answer_states') }}
+    where {{ is_published }}
+),
+
+last_publication as (
+    select
+        definition,
+        loaded_until
+    from {{ ref('stg_lake__publications') }}
+    where publication_id = (select max(publication_id) from {{ ref('stg_lake__publications') }})
+),
+
+logged as (
+    select * from {{ ref('stg_lake__published_answers') }}
+    where
+        {{ is_published }}
+        {%- if touched %}
+        and response_id in {{ touched }}
+        {%- endif %}
+),
+
+last_logged as (
+    select
+        response_id,
+        max(publication_id) as publication_id
+    from logged
+    group by response_id
+),
+
+published as (
+    select logged.*
+    from logged
+    inner join last_logged
+        on logged.response_id = last_logged.response_id and logged.publication_id = last_logged.publication_id
+    where logged.decision is not null
+),
+
+compared as (
+    select
+        coalesce(present.response_id, published.response_id) as response_id,
+        present.loaded_at,
+        {%- for column in state %}
+        present.{{ column }},
+        published.{{ column }} as published_{{ column }},
+        {%- endfor %}
+        present.load_id is distinct from published.load_id
+        or present.source_line is distinct from published.source_line as is_another_version
+    from present
+    full outer join published on present.response_id = published.response_id
+    where
+        {%- for column in state %}
+        {{ 'or ' if not loop.first }}present.{{ column }} is distinct from published.{{ column }}
+        {%- endfor %}
+),
+
+final as (
+    select
+        compared.response_id,
+        {%- for column in state %}
+        compared.{{ column }},
+        compared.published_{{ column }},
+        {%- endfor %}
+        -- What a steward or the tool did to the answer is certain; of the rest, another definition may be the cause,
+        -- and where it is the same, only the world around the answer is left.
+        case
+            when
+                compared.published_decision is null
+                and (last_publication.definition = '{{ definition() }}' or compared.loaded_at > last_publication.loaded_until)
+                then 'late_answer'
+            when compared.decision = 'excluded_by_steward' and compared.published_decision <> compared.decision
+                then 'newly_excluded'
+            when compared.published_decision = 'excluded_by_steward' and compared.decision <> compared.published_decision
+                then 'exclusion_lifted'
+            when compared.decision = 'withdrawn' and compared.is_another_version then 'withdrawn'
+            when
+                compared.published_decision is not null and compared.decision is not null
+                and compared.is_another_version
+                then 'edited'
+            when last_publication.definition <> '{{ definition() }}' then 'definition_changed'
+            when compared.decision is null then 'withdrawn'
+            when
+                compared.decision <> compared.published_decision
+                and 'duplicate' in (compared.decision, compared.published_decision)
+                then 'replaced'
+            else 'account_remapped'
+        end as cause
+    from compared
+    cross join last_publication
+)
+
+select * from final
