@@ -123,7 +123,7 @@ def compute(raw: Path, reference: Path, loaded_at: datetime) -> Figures:
     for row in candidates:
         if row["person"]:
             known_contact = crm.get(people.get(row["person"], ""))
-            key = known_contact["id"] if known_contact else row["person"]
+            key = known_contact["id"] if known_contact else people.get(row["person"]) or row["person"]
             by_person[(key, survey_of(row))].append(row)
         else:
             counted.append(row)

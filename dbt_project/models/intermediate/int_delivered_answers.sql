@@ -24,6 +24,7 @@ affected as (
     select response_id from {{ this }}
     where
         respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+        or source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
         or (decision = 'counted' and response_id in (
             select source_system || ':' || source_response_id from {{ ref('exclusions') }}
             where effect = 'exclude'
@@ -68,7 +69,7 @@ surveys as (
 ),
 
 account_aliases as (
-    select * from {{ ref('account_aliases') }}
+    select * from {{ ref('int_account_aliases') }}
 ),
 
 exclusions as (
@@ -142,6 +143,8 @@ final as (
         surveys.touchpoint,
         respondents.contact_id,
         coalesce(respondents.account_id, account_aliases.account_id, scored.source_account_id) as account_id,
+        coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
+        {{ account_match_rule('scored') }} as account_match_rule,
         case
             when redundant.decision is not null then redundant.decision
             when scored.is_withdrawn then 'withdrawn'

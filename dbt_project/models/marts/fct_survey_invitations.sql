@@ -15,6 +15,7 @@ affected as (
     select invitation_id from {{ ref('int_invitations') }}
     where
         respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+        or source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
     union
     select invitation_id from {{ this }}
     where
@@ -23,6 +24,8 @@ affected as (
             select contact_id from {{ ref('int_respondents') }}
             where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
         )
+        -- An opt-out comes and goes with its respondent, also for those in other tools who are the same contact.
+        or contact_id in {{ changed('int_respondents', 'contact_id') }}
         {%- if segments_from('contact') %}
         or contact_id in {{ changed('int_contacts', 'contact_id') }}
         {%- endif %}
@@ -41,7 +44,7 @@ surveys as (
 ),
 
 account_aliases as (
-    select * from {{ ref('account_aliases') }}
+    select * from {{ ref('int_account_aliases') }}
 ),
 
 respondents as (
@@ -64,12 +67,15 @@ opt_outs as (
 found as (
     select
         asked.invitation_id,
+        asked.source_system,
         surveys.survey_id,
         surveys.survey_type,
         coalesce(surveys.touchpoint, 'unknown') as touchpoint,
         coalesce(asked.channel, 'unknown') as channel,
         respondents.contact_id,
         coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) as account_id,
+        coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
+        {{ account_match_rule('asked') }} as account_match_rule,
         asked.sent_at,
         days.business_date as sent_date,
         asked.delivered_at,
