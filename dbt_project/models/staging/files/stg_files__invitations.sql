@@ -12,7 +12,7 @@ renamed as (
         _source_system as source_system,
         {{ mapped_key(mapping.key) }} as source_invitation_id,
         {{ mapped_survey(mapping.survey) }} as source_survey_id,
-        {{ mapped_text(mapping.respondent or mapping.contact or mapping.email) }} as source_contact_id,
+        {{ mapped_respondent(mapping) }} as source_contact_id,
         {{ normalised_email(mapped_text(mapping.email)) }} as contact_email,
         {{ mapped_text(mapping.contact) }} as external_contact_id,
         {{ mapped_text(mapping.account) }} as source_account_id,
