@@ -1,6 +1,6 @@
 -- The published tables of the sample company in one DuckDB script, written by hand for speed: the yardstick of
--- `make bench`. It knows what the dbt project must not assume: one survey tool, one CRM, no groups, no combined
--- segments, the variables of dbt_project.yml as they are. Variables: lake and reference, two folders.
+-- `make bench`. It knows what the dbt project must not assume: one survey tool, one CRM that
+-- keeps histories, no chains of merges, no groups, no combined segments, the variables of dbt_project.yml as they are. Variables: lake and reference, two folders.
 
 create schema work;
 create schema marts;
@@ -90,6 +90,19 @@ create temp table staff_domains as
 select lower(trim(domain)) as email_domain
 from read_csv(getvariable('reference') || '/staff_domains.csv', header = true, columns = {domain: 'varchar', why: 'varchar'});
 
+-- ------------------------------------------------------------------------------------------------ merges
+
+create temp table account_merges as
+select id as merged_id, trim(master_record_id) as survivor_id
+from read_parquet(getvariable('lake') || '/raw/salesforce/account/*/data_0.parquet', union_by_name = true, hive_partitioning = false)
+where trim(master_record_id) <> ''
+qualify row_number() over (partition by id order by _load_id desc, _line desc) = 1;
+create temp table contact_merges as
+select id as merged_id, trim(master_record_id) as survivor_id
+from raw_contacts
+where trim(master_record_id) <> ''
+qualify row_number() over (partition by id order by _load_id desc, _line desc) = 1;
+
 -- ------------------------------------------------------------------------------------------------ accounts
 
 create table work.account_history as
@@ -148,7 +161,8 @@ window account as (partition by id order by changed_at);
 
 create table marts.dim_account_history as
 select account_id, valid_from, valid_to, is_current, owner_id, region, industry, plan, tier, annual_revenue
-from work.account_history;
+from work.account_history
+anti join account_merges on work.account_history.account_id = account_merges.merged_id;
 
 -- ------------------------------------------------------------------------------------------------ people
 
@@ -161,14 +175,21 @@ with lost as (
 )
 
 select
-    id as contact_id,
-    nullif(account_id, '') as account_id,
+    raw_contacts.id as contact_id,
+    contact_merges.survivor_id,
+    coalesce(account_merges.survivor_id, nullif(raw_contacts.account_id, '')) as account_id,
     nullif(lower(trim(email)), '') as contact_email,
     title as job_title,
     coalesce(lower(has_opted_out_of_email) = 'true', false) as has_opted_out,
     coalesce(lower(is_deleted) = 'true', false) as is_deleted
 from raw_contacts
-anti join lost using (id, _load_id, _line);
+anti join lost using (id, _load_id, _line)
+left join contact_merges on raw_contacts.id = contact_merges.merged_id
+left join account_merges on raw_contacts.account_id = account_merges.merged_id;
+
+update work.contacts set account_id = coalesce(survivors.account_id, work.contacts.account_id)
+from work.contacts as survivors
+where work.contacts.survivor_id = survivors.contact_id;
 
 create table work.respondents as
 with lost as (
@@ -178,17 +199,21 @@ with lost as (
     qualify row_number() over (partition by id order by _load_id desc, _line desc) > 1
 ),
 
--- An address that two contacts share resolves to the one that is not deleted, then to the older key.
+-- An address that two contacts share resolves to the one that is not deleted, to the one not merged, to the older key.
 shared as (
     select rowid as contact_no
     from work.contacts
     semi join (select contact_email from work.contacts group by contact_email having count(*) > 1) as again
         using (contact_email)
-    qualify row_number() over (partition by contact_email order by is_deleted, contact_id) > 1
+    qualify
+        row_number() over (
+            partition by contact_email
+            order by is_deleted and survivor_id is null, survivor_id is not null, contact_id
+        ) > 1
 ),
 
 by_email as (
-    select rowid as contact_no, contact_id, account_id, contact_email
+    select rowid as contact_no, contact_id, survivor_id, account_id, contact_email
     from work.contacts
     anti join shared on work.contacts.rowid = shared.contact_no
 ),
@@ -203,8 +228,18 @@ people as (
 select
     people.id as source_contact_id,
     by_email.contact_no,
-    coalesce(by_email.contact_id, 'delighted:' || left(md5(lower(trim(people.id))), 16)) as contact_id,
+    coalesce(
+        by_email.survivor_id,
+        by_email.contact_id,
+        'email:' || left(md5(people.contact_email), 16),
+        'delighted:' || left(md5(lower(trim(people.id))), 16)
+    ) as contact_id,
     by_email.account_id,
+    case
+        when by_email.contact_no is null then 'none'
+        when by_email.survivor_id is not null then 'email_merged'
+        else 'email'
+    end as match_rule,
     staff_domains.email_domain is not null as is_staff
 from people
 left join by_email on people.contact_email = by_email.contact_email
@@ -212,22 +247,23 @@ left join staff_domains on lower(split_part(people.contact_email, '@', 2)) = sta
 
 create table marts.dim_contacts as
 with matched as (
-    select contact_no, max(account_id) as account_id, bool_or(is_staff) as is_staff
+    select contact_id, max(account_id) as account_id, max(match_rule) as match_rule, bool_or(is_staff) as is_staff
     from work.respondents
     where contact_no is not null
-    group by contact_no
+    group by contact_id
 )
 
 select
     contacts.contact_id,
     coalesce(contacts.account_id, matched.account_id) as account_id,
     contacts.job_title,
-    case when matched.contact_no is null then 'not_surveyed' else 'email' end as match_rule,
+    coalesce(matched.match_rule, 'not_surveyed') as match_rule,
     true as is_in_crm,
     coalesce(matched.is_staff, false) as is_staff,
     contacts.has_opted_out
 from work.contacts as contacts
-left join matched on contacts.rowid = matched.contact_no
+left join matched on contacts.contact_id = matched.contact_id
+where contacts.survivor_id is null
 union all
 select contact_id, null, null, 'none', false, bool_or(is_staff), false
 from work.respondents
@@ -327,6 +363,7 @@ select
     cast(scores.number as integer) as score,
     typed.comment,
     properties.language,
+    coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
     typed.submitted_at,
     typed._load_id as load_id,
     typed._loaded_at as loaded_at,
@@ -461,12 +498,15 @@ with asked as (
 
 select
     'delighted:' || asked.id as invitation_id,
+    'delighted' as source_system,
     surveys.survey_id,
     surveys.survey_type,
     coalesce(surveys.touchpoint, 'unknown') as touchpoint,
     coalesce(asked.channel, 'unknown') as channel,
     respondents.contact_id,
     respondents.account_id,
+    coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
+    case when respondents.account_id is null then 'none' else 'contact' end as account_match_rule,
     asked.sent_at,
     days.day as sent_date,
     asked.delivered_at,
@@ -534,6 +574,8 @@ select
     'delighted:' || answered.source_invitation_id as invitation_id,
     counted.contact_id,
     counted.account_id,
+    counted.contact_match_rule,
+    case when counted.account_id is null then 'none' else 'contact' end as account_match_rule,
     accounts.owner_id,
     counted.submitted_at,
     counted.response_date,
@@ -574,6 +616,7 @@ with orphans as (
 
 all_accounts as (
     select account_id from work.account_history
+    anti join account_merges on work.account_history.account_id = account_merges.merged_id
     where is_current
     union
     select account_id from orphans
@@ -582,7 +625,7 @@ all_accounts as (
 select
     all_accounts.account_id,
     coalesce(accounts.account_name, all_accounts.account_id) as account_name,
-    accounts.parent_account_id,
+    nullif(coalesce(account_merges.survivor_id, accounts.parent_account_id), all_accounts.account_id) as parent_account_id,
     accounts.owner_id,
     coalesce(accounts.region, 'unknown') as region,
     coalesce(accounts.industry, 'unknown') as industry,
@@ -594,9 +637,26 @@ select
     accounts.account_id is not null as is_in_crm,
     coalesce(accounts.is_deleted, false) as is_deleted
 from all_accounts
-left join work.account_history as accounts on all_accounts.account_id = accounts.account_id and accounts.is_current;
+left join work.account_history as accounts on all_accounts.account_id = accounts.account_id and accounts.is_current
+left join account_merges on accounts.parent_account_id = account_merges.merged_id;
 
 -- ------------------------------------------------------------------------------------------------ quality
+
+create table quality.quality_matching as
+with matched as (
+    select 'answers' as fact, source_system, survey_id, contact_match_rule, account_match_rule, count(*) as records
+    from marts.fct_nps_responses
+    group by all
+    union all
+    select 'invitations', source_system, survey_id, contact_match_rule, account_match_rule, count(*)
+    from marts.fct_survey_invitations
+    group by all
+)
+
+select
+    source_system, survey_id, fact, contact_match_rule, account_match_rule, records,
+    rate(records, sum(records) over (partition by source_system, survey_id, fact)) as share
+from matched;
 
 create table quality.quality_reconciliation as
 with decided as (

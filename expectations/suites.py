@@ -80,6 +80,7 @@ def build_mart_checks(thresholds: Thresholds) -> list[Check]:
         build_response_check(thresholds),
         build_segment_check(thresholds),
         build_response_rate_check(thresholds),
+        build_matching_check(thresholds),
         build_reconciliation_check(thresholds),
     ]
 
@@ -224,6 +225,31 @@ def build_response_rate_check(thresholds: Thresholds) -> Check:
     )
 
 
+def build_matching_check(thresholds: Thresholds) -> Check:
+    """The share of answers that lead to no account, for each survey tool."""
+    rule = thresholds.marts.unmatched_share
+    return Check(
+        table_name="quality.quality_matching",
+        query=_UNMATCHED_SHARES,
+        suite=ExpectationSuite(
+            name="matching",
+            expectations=[
+                gxe.ExpectColumnValuesToBeBetween(
+                    column="unmatched_share",
+                    max_value=rule.max,
+                    **_terms(
+                        rule.severity,
+                        rule.owner or thresholds.owner,
+                        f"at most {rule.max:.1%} of the counted answers of a survey tool lead to no account",
+                        rule.action,
+                    ),
+                ),
+            ],
+        ),
+        is_per_row=True,
+    )
+
+
 def build_reconciliation_check(thresholds: Thresholds) -> Check:
     """Nothing is lost: rows delivered = rows counted + rows set aside for each reason, for every load."""
     return Check(
@@ -311,6 +337,16 @@ full outer join found using ({_KEY}, segment)
 where
     expected.responses is distinct from found.responses
     or {" or ".join(f"expected.{count} <> found.{count}" for count in COUNTS)}
+"""
+
+_UNMATCHED_SHARES = """
+select
+    'quality.quality_matching' as table_name,
+    source_system as item,
+    sum(case when account_match_rule = 'none' then records else 0 end) / sum(records) as unmatched_share
+from quality.quality_matching
+where fact = 'answers'
+group by source_system
 """
 
 # The last complete months of the figures rather than of the calendar: a warehouse rebuilt from old files is

@@ -114,6 +114,7 @@ class Marts(_Strict):
     integrity: Rule
     responses: MinCount
     nps: ScoreBand
+    unmatched_share: MaxShare
     response_rate: ResponseRate
 
 

@@ -67,6 +67,7 @@ class _FileTable(_Strict):
     key: Literal["row"] | str | list[str]
     survey: Survey
     respondent: str | None = None
+    contact: str | None = None  # the CRM's key of that person
     email: str | None = None
     account: str | None = None
     channel: str | None = None

@@ -36,7 +36,7 @@
         'account_history': {
             'account_id': string, 'account_name': string, 'parent_account_id': string, 'owner_id': string,
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_deleted': 'boolean',
-            'valid_from': 'timestamp',
+            'valid_from': 'timestamp', 'observed_at': 'timestamp',
         },
         'users': {'owner_id': string, 'manager_id': string, 'job_title': string, 'is_active': 'boolean'},
     } -%}

@@ -12,6 +12,8 @@
         answers.invitation_id,
         answers.contact_id,
         answers.account_id,
+        answers.contact_match_rule,
+        answers.account_match_rule,
         answers.score_text,
         answers.score_number,
         answers.comment,

@@ -17,6 +17,14 @@
 {%- endmacro %}
 
 
+{#- Who answered or was asked: the first that a row has of the respondent's key, the CRM's key and the address. -#}
+{% macro mapped_respondent(mapping) -%}
+    coalesce(
+        {{- mapped_text(mapping.respondent) }}, {{ mapped_text(mapping.contact) }}, {{ mapped_text(mapping.email) -}}
+    )
+{%- endmacro %}
+
+
 {% macro mapped_survey(survey) -%}
     {%- if survey.value -%}'{{ survey.value | replace("'", "''") }}'{%- else -%}{{ mapped_text(survey.column) }}{%- endif -%}
 {%- endmacro %}

@@ -14,9 +14,29 @@
 {% macro respondent_key() -%}source_system || ':' || source_contact_id{%- endmacro %}
 
 
-{#- The key of a respondent whom no CRM knows. Hashed, since a survey tool's own key may be an e-mail address. -#}
-{% macro anonymous_contact_id(source_system, source_contact_id) -%}
-    {{ source_system }} || ':' || {{ short_hash('lower(trim(' ~ source_contact_id ~ '))') }}
+{#-
+    The key of a respondent whom no CRM knows: one person in all tools that name the same address or the same key of
+    some CRM. Hashed, since these and a tool's own key may be an e-mail address.
+-#}
+{% macro anonymous_contact_id(contact_email, external_contact_id, source_system, source_contact_id) -%}
+    coalesce(
+        'email:' || {{ short_hash(contact_email) }},
+        'external:' || {{ short_hash(external_contact_id) }},
+        {{ source_system }} || ':' || {{ short_hash('lower(trim(' ~ source_contact_id ~ '))') }}
+    )
+{%- endmacro %}
+
+
+{#-
+    How an answer or invitation `asked` got its account: from its respondent's contact, or by the name it carries, which
+    may be an alias. Expects the relations respondents and account_aliases (int_account_aliases) in scope.
+-#}
+{% macro account_match_rule(asked) -%}
+    case
+        when respondents.account_id is not null then 'contact'
+        when {{ asked }}.source_account_id is null then 'none'
+        else coalesce(account_aliases.match_rule, 'named')
+    end
 {%- endmacro %}
 
 

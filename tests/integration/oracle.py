@@ -70,6 +70,7 @@ def compute(raw: Path, reference: Path, loaded_at: datetime) -> Figures:
     crm: dict[str, Row] = {}
     for contact in sorted(read(raw, "salesforce/contact"), key=lambda r: (r["is_deleted"] == "true", r["id"])):
         crm.setdefault(contact["email"].strip().lower(), contact)
+    masters = {r["id"]: r["master_record_id"] for r in read(raw, "salesforce/account") if r["master_record_id"]}
     history: dict[str, list[Row]] = defaultdict(list)
     for version in sorted(read(raw, "salesforce/account_history"), key=lambda r: r["_fivetran_start"]):
         history[version["id"]].append(version)
@@ -77,7 +78,10 @@ def compute(raw: Path, reference: Path, loaded_at: datetime) -> Figures:
 
     def account_on(person: str, when: datetime) -> Row | None:
         contact = crm.get(people.get(person, ""))
-        versions = history.get(contact["account_id"], []) if contact else []
+        account = contact["account_id"] if contact else ""
+        while account in masters:
+            account = masters[account]
+        versions = history.get(account, [])
         if not versions:
             return None
         valid = [v for v in versions if iso(v["_fivetran_start"]) <= when]
@@ -123,7 +127,7 @@ def compute(raw: Path, reference: Path, loaded_at: datetime) -> Figures:
     for row in candidates:
         if row["person"]:
             known_contact = crm.get(people.get(row["person"], ""))
-            key = known_contact["id"] if known_contact else row["person"]
+            key = known_contact["id"] if known_contact else people.get(row["person"]) or row["person"]
             by_person[(key, survey_of(row))].append(row)
         else:
             counted.append(row)

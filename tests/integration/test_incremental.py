@@ -28,6 +28,19 @@ from tests.conftest import SAMPLE
 # More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py
 SEEDS = os.environ.get("NPS_BATCH_SEEDS", "1-1").split("-")
 BATCHES = 5 if "NPS_BATCH_SEEDS" in os.environ else 3
+# An export whose people are named by their key in the CRM, also by that of a merged contact, and so their accounts.
+SHOP = """
+source: shop
+kind: file
+answers:
+  files: shop/*.csv
+  key: id
+  score: score
+  submitted_at: {column: at, format: iso8601}
+  survey: {value: shop}
+  contact: contact
+  account: account
+"""
 EXCLUSIONS = "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
 
 
@@ -39,6 +52,10 @@ class Company:
         config = folder / "config"
         for name in ("sources", "seeds/reference"):
             shutil.copytree(ROOT / name, config / name)
+        (config / "sources" / "shop.yml").write_text(SHOP, encoding="utf-8")
+        (config / "vars.yml").write_text("sources: [delighted, salesforce, shop]\n", encoding="utf-8")
+        with (config / "seeds" / "reference" / "surveys.csv").open("a", encoding="utf-8") as surveys:
+            surveys.write("shop,shop,shop,Shop,episodic,,,\n")
         self.settings = Settings(config_dir=config, data_dir=folder / "data")
         self.incremental = self.settings.warehouse
         self.full = folder / "full" / "warehouse.duckdb"
@@ -48,21 +65,28 @@ class Company:
         settle_log(self.settings)
 
     def deliver(self, share: float) -> None:
-        """Some of the files not delivered yet, in no order of theirs."""
+        """Some of the files not delivered yet, in no order of theirs; of every third account no history."""
         self.random.shuffle(self.undelivered)
         count = max(1, round(share * len(self.undelivered)))
         for file in self.undelivered[:count]:
             target = self.settings.landing / file.relative_to(SAMPLE)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target)
+            if file.parent.name == "account_history":
+                header, *lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+                kept = [line for line in lines if sum(map(ord, line.split(",")[0])) % 3]
+                target.write_text(header + "".join(kept), encoding="utf-8")
+            else:
+                shutil.copy2(file, target)
         del self.undelivered[:count]
 
     def change(self, number: int) -> None:
         """In one table after the other, rows delivered again with a value of another row in some column.
 
         That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
-        moves times, repeats answers and takes back what a batch before had changed.
+        moves times, repeats answers and takes back what a batch before had changed. Some contacts and accounts are
+        merged, among so few that chains and circles come of it, and the shop's answers name some of these.
         """
+        keys: dict[str, list[str]] = {}
         for folder in sorted({file.parent for file in SAMPLE.rglob("*.csv")}):
             rows = [row for file in sorted(folder.glob("*.csv")) for row in csv.DictReader(file.open(newline=""))]
             target = self.settings.landing / folder.relative_to(SAMPLE)
@@ -73,6 +97,18 @@ class Company:
                 for row in self.random.sample(rows, min(12, len(rows))):
                     column = self.random.choice(list(row))
                     writer.writerow(row | {column: self.random.choice(rows)[column]})
+                if folder.name in ("contact", "account"):
+                    keys[folder.name] = [row["id"] for row in rows[:30]]
+                    for row in self.random.sample(rows[:30], 8):
+                        writer.writerow(row | {"master_record_id": self.random.choice(keys[folder.name])})
+        shop = self.settings.landing / "shop" / f"{number}.csv"
+        shop.parent.mkdir(exist_ok=True)
+        lines = ["id,score,at,contact,account"]
+        for day in range(1, 29):
+            key, score = self.random.randrange(60), self.random.randrange(11)
+            contact, account = self.random.choice(["", *keys["contact"]]), self.random.choice(["", *keys["account"]])
+            lines.append(f"{key},{score},2024-0{number}-{day:02}T12:00:00,{contact},{account}")
+        shop.write_text("\n".join(lines), encoding="utf-8")
 
     def exclude(self) -> None:
         """Other exclusions than before."""
@@ -87,7 +123,8 @@ class Company:
 
     def redefine(self) -> None:
         """Another rule in the configuration: the next build must be one in full."""
-        (self.settings.config_dir / "vars.yml").write_text("promoter_minimum: 10\n", encoding="utf-8")
+        with (self.settings.config_dir / "vars.yml").open("a", encoding="utf-8") as variables:
+            variables.write("promoter_minimum: 10\n")
         self.settings = replace(self.settings)  # reads its files again
 
     def load(self, loaded_at: datetime | None = None) -> None:

@@ -34,6 +34,7 @@ PUBLISHED = {
     "response_representativeness",
     "publication",
     "quality_check_results",
+    "quality_matching",
     "quality_quarantine",
     "quality_reconciliation",
 }

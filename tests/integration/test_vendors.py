@@ -337,7 +337,10 @@ def deliver_surveymonkey(landing: Path) -> None:
         [
             monkey(1, "c9", "100", email_address="Ann@One.example"),
             commented,
-            monkey(3, "c0", "-100"),
+            monkey(
+                3, "c0", "-100", custom_variables={"contact_id": "901", "account_id": "299"},
+                date_created="2025-03-20T10:00:00+00:00",  # within a day of answer 1 it would replace it: one person
+            ),
             monkey(4, "c99", "100"),
             monkey(5, "cNA", "0"),
             monkey(6, "c10", response_status="partial"),
@@ -397,12 +400,12 @@ def deliver_typeform(landing: Path) -> None:
         [
             typeform(
                 "t1", [scale("ces", 3), text, scale("nps", 10)],
-                hidden={"contact_id": "103", "account_id": "202", "plan": "Free"},
+                hidden={"contact_id": "103", "account_id": "298", "plan": "Free"},
             ),
             typeform("t2", [scale("ces", 3)]),
             typeform("t3", [typed]),
             typeform("t4", [scale("nps", 9)], submitted_at="0001-01-01T00:00:00Z"),
-            typeform("t5", [scale("b", 6), scale("a", 9)], "f2"),
+            typeform("t5", [scale("b", 6), scale("a", 9)], "f2", hidden={"contact_id": "104", "email": "ann@one.example"}),
             typeform("t6", [scale("nps", 9)], "f9"),
             typeform("t7", [scale("nps", 8.5)]),
             typeform("t8", [scale("nps", 0)], response_id=None),
@@ -544,7 +547,7 @@ def deliver_others(landing: Path) -> None:
             retently("r1", 9, email="Ann@One.example", comment="Thanks"),
             retently("r2", 5, "CSAT"),
             retently("r3", 9, isBogus=True),
-            retently("r4", 0, createdDate=1741000000000),
+            retently("r4", 0, createdDate=1741000000000, email="Gus@Six.example"),
             retently("r5", None),
             retently("r6", 9, campaignId="other"),
         ],
@@ -563,7 +566,10 @@ def deliver_others(landing: Path) -> None:
         "id": "P1", "account_id": "S1", "email": "fay@six.example", "title": "CEO", "reports_to_id": "",
         "has_opted_out_of_email": "false", "is_deleted": "false", "master_record_id": "",
     }  # fmt: skip
-    write_csv(folder / "contact" / "1.csv", [person, person | {"id": "P2", "master_record_id": "P1"}])
+    write_csv(
+        folder / "contact" / "1.csv",
+        [person, person | {"id": "P2", "email": "gus@six.example", "master_record_id": "P1", "account_id": "S2"}],
+    )
     write_csv(
         folder / "user" / "1.csv",
         [{"id": "U1", "name": "U", "email": "u@ours.example", "manager_id": "", "is_active": "true"}],
@@ -728,6 +734,11 @@ def test_answers_find_contact_account_time_and_text(vendors: Pipeline) -> None:
     assert facts["retently", "r1"][:4] == ["101", "201", "2025-03-14", "Thanks"]
     assert facts["surveymonkey", "2"][3] == "fine"
     assert facts["surveymonkey", "2"][5] == "Pro"
+    # What was merged is the survivor: a contact the CRM no longer delivers, and the account an answer names.
+    assert facts["surveymonkey", "3"][:2] == ["101", "201"]
+    assert facts["retently", "r4"][:2] == ["P1", "S1"]
+    assert facts["typeform", "t1"][:2] == ["103", "201"]
+    assert facts["typeform", "t5"][:2] == ["104", "201"]
     assert facts["typeform", "t1"][3] == "fast"
     assert facts["typeform", "t1"][5] == "Free"
     assert facts["qualtrics", "R_12"][1:3] == ["201", "2025-03-31"]  # 03:30 in London, the evening before in New York
@@ -754,9 +765,42 @@ def test_people_carry_the_id_of_the_crm(vendors: Pipeline) -> None:
         ) == [(external,)]
 
 
+def test_every_match_has_its_rule(vendors: Pipeline) -> None:
+    rules = {
+        (source, key): rest
+        for source, key, *rest in vendors.query(
+            """
+            select source_system, source_response_id, contact_match_rule, account_match_rule
+            from marts.fct_nps_responses
+            """
+        )
+    }
+    assert rules["qualtrics", "R_1"] == ["external_id", "contact"]
+    assert rules["retently", "r1"] == ["email", "contact"]
+    assert rules["retently", "r4"] == ["email_merged", "contact"]
+    assert rules["surveymonkey", "3"] == ["external_id_merged", "contact"]
+    assert rules["typeform", "t1"] == ["external_id", "named_merged"]
+    assert rules["typeform", "t5"] == ["external_id", "contact"]  # though the address is another contact's
+    assert rules["qualtrics", "R_11"] == ["none", "none"]
+    assert rules["qualtrics", "R_12"] == ["anonymous", "named"]
+    assert rules["qualtrics_csv", "c4"] == ["anonymous", "none"]
+    counted = dict(
+        vendors.query(
+            "select source_system, sum(records) from quality.quality_matching where fact = 'answers' group by all"
+        )
+    )
+    assert counted == {
+        tool: sum(decision == "counted" for _, decision in rows) for tool, rows in EXPECTED.items()
+    }
+
+
 def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
     contacts = "select contact_id, account_id from marts.dim_contacts where contact_id in ('101', '102', '103', '104')"
     assert dict(vendors.query(contacts)) == {"101": "201", "102": "202", "103": None, "104": "201"}
+    merged = "('298', '299', '901', '902', '903', 'P2', 'S2')"
+    for table in ("dim_contacts", "dim_accounts", "dim_account_history", "fct_nps_responses", "fct_survey_invitations"):
+        for column in {"contact_id", "account_id"} - ({"contact_id"} if "account" in table else set()):
+            assert vendors.query(f"select {column} from marts.{table} where {column} in {merged}") == [], table
     assert vendors.query("select owner_id from marts.dim_owners order by all") == [("1",), ("U1",)]
     merges = staged(
         vendors,

@@ -60,6 +60,11 @@ WAREHOUSE = """
     create table quality.quality_reconciliation as
     select 'delighted' as source_system, 'load_1' as load_id, 12 as rows_delivered, 12 as rows_counted,
         0 as difference;
+
+    create table quality.quality_matching as
+    from (values ('delighted', 'a', 'answers', 'contact', 90), ('delighted', 'b', 'answers', 'none', 20),
+        ('delighted', 'b', 'invitations', 'none', 300))
+        matched (source_system, survey_id, fact, account_match_rule, records);
 """
 
 
@@ -168,7 +173,7 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
 
     assert _failed(validation.checks) == []
     rates = {check.item: check.observed_value for check in validation.checks if check.item}
-    assert rates == {"relationship": "0.2500", "transactional": None, "episodic": None}
+    assert rates == {"relationship": "0.2500", "transactional": None, "episodic": None, "delighted": "0.1818"}
     with duckdb.connect(warehouse) as connection:
         connection.execute("create table written (id integer)")
 
@@ -221,6 +226,11 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
             "relationship: 3.0% to 80.0%",
             "0.0250",
         ),
+        (
+            "update quality.quality_matching set records = 23 where fact = 'answers' and account_match_rule = 'none'",
+            "at most 20.0% of the counted answers of a survey tool",
+            "0.2035",
+        ),
         ("update quality.quality_reconciliation set difference = 2", "rows delivered", "difference=2"),
         ("update quality.quality_reconciliation set difference = null", "rows delivered", "difference=None"),
     ],
@@ -233,7 +243,7 @@ def test_a_fault_in_the_marts_is_reported(
     failed = [check for check in validation.checks if not check.is_success]
     assert len(failed) == 1, failed
     assert threshold in failed[0].threshold
-    assert failed[0].is_blocking == (failed[0].item is None)  # the response rate only warns
+    assert failed[0].is_blocking == (failed[0].item is None)  # response rate and matching only warn
     assert failed[0].unexpected_count != 0
     if observed is not None:
         assert observed in str(failed[0].observed_value)

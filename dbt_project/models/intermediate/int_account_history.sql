@@ -18,11 +18,11 @@ accounts_with_history as (
     where valid_from is not null
 ),
 
--- An account that the CRM keeps no history of counts as never changed.
+-- Where the CRM keeps no history, an account changed when a load first showed it so.
 versions as (
     select
         delivered.*,
-        coalesce(delivered.valid_from, timestamp '1900-01-01') as changed_at
+        coalesce(delivered.valid_from, delivered.observed_at) as changed_at
     from delivered
     left join accounts_with_history on delivered.account_id = accounts_with_history.account_id
     where delivered.valid_from is not null or accounts_with_history.account_id is null
@@ -41,7 +41,7 @@ final as (
         {%- for segment in segments_from('account') %}
         {{ segment.name }},
         {%- endfor %}
-        -- History starts when the connector was switched on: what was true then stands for all time before.
+        -- History starts when the connector or the first load was: what was true then stands for all time before.
         case
             when row_number() over (partition by account_id order by changed_at) = 1 then timestamp '1900-01-01'
             else changed_at

@@ -25,6 +25,9 @@ affected as (
     where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
     union
     select response_id from {{ this }}
+    where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
+    union
+    select response_id from {{ this }}
     where
         decision = 'counted'
         and response_id in (
@@ -78,7 +81,7 @@ surveys as (
 ),
 
 account_aliases as (
-    select * from {{ ref('account_aliases') }}
+    select * from {{ ref('int_account_aliases') }}
 ),
 
 exclusions as (
@@ -152,6 +155,8 @@ final as (
         surveys.touchpoint,
         respondents.contact_id,
         coalesce(respondents.account_id, account_aliases.account_id, scored.source_account_id) as account_id,
+        coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
+        {{ account_match_rule('scored') }} as account_match_rule,
         case
             when redundant.decision is not null then redundant.decision
             when scored.is_withdrawn then 'withdrawn'

@@ -103,7 +103,7 @@ members as (
         on
             invitations.source_system = surveys.source_system
             and invitations.source_survey_id = surveys.source_survey_id
-    left join {{ ref('account_aliases') }} as account_aliases
+    left join {{ ref('int_account_aliases') }} as account_aliases
         on
             invitations.source_system = account_aliases.source_system
             and invitations.source_account_id = account_aliases.account_alias

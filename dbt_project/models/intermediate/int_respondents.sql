@@ -10,20 +10,26 @@ with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
 people as (
     select
         {{ respondent_key() }} as respondent_key,
-        {{ anonymous_contact_id('source_system', 'source_contact_id') }} as anonymous_contact_id,
+        {{ anonymous_contact_id('contact_email', 'external_contact_id', 'source_system', 'source_contact_id') }}
+            as anonymous_contact_id,
+        external_contact_id,
         contact_email
     from latest
     where source_contact_id is not null
     {%- if is_incremental() %}
     union all
-    -- Those whose address now leads to another contact.
+    -- Those whose key of the CRM or address may now lead to another contact or account.
     select
         respondent_key,
         anonymous_contact_id,
+        external_contact_id,
         contact_email
     from {{ this }}
     where
-        contact_email in {{ changed('int_contacts', 'contact_email') }}
+        (
+            external_contact_id in {{ changed('int_contacts', 'contact_id') }}
+            or contact_email in {{ changed('int_contacts', 'contact_email') }}
+        )
         and respondent_key not in (
             select {{ respondent_key() }} from latest
             where source_contact_id is not null
@@ -34,21 +40,36 @@ people as (
 contacts as (
     select
         contact_id,
+        surviving_contact_id,
         account_id,
         contact_email,
         is_deleted
     from {{ ref('int_contacts') }}
-    where contact_email is not null
     {%- if is_incremental() %}
-        and contact_email in (select contact_email from people)
+    where
+        contact_email in (select contact_email from people)
+        or contact_id in (select external_contact_id from people)
     {%- endif %}
 ),
 
--- An address that two contacts share resolves to the one that is not deleted, then to the older key,
--- so that the same person is the same contact in every run.
+-- Few tools carry the CRM's key; those people alone are looked up by it.
+contacts_by_key as (
+    select
+        people.respondent_key,
+        contacts.contact_id,
+        contacts.surviving_contact_id,
+        contacts.account_id
+    from people
+    inner join contacts on people.external_contact_id = contacts.contact_id
+    where people.external_contact_id is not null
+),
+
+-- An address that two contacts share resolves to the one that is not deleted (a merged one lives on), then to the one
+-- that was not merged, then to the older key, so that the same person is the same contact in every run.
 shared_addresses as (
     select contact_email
     from contacts
+    where contact_email is not null
     group by contact_email
     having count(*) > 1
 ),
@@ -58,7 +79,10 @@ preferred as (
         contacts.contact_id,
         row_number() over (
             partition by contacts.contact_email
-            order by contacts.is_deleted, contacts.contact_id
+            order by
+                contacts.is_deleted and contacts.contact_id = contacts.surviving_contact_id,
+                contacts.contact_id <> contacts.surviving_contact_id,
+                contacts.contact_id
         ) as preference
     from contacts
     inner join shared_addresses on contacts.contact_email = shared_addresses.contact_email
@@ -73,7 +97,7 @@ contacts_by_email as (
     select contacts.*
     from contacts
     left join second_contacts on contacts.contact_id = second_contacts.contact_id
-    where second_contacts.contact_id is null
+    where second_contacts.contact_id is null and contacts.contact_email is not null
 ),
 
 staff_domains as (
@@ -84,16 +108,30 @@ matched as (
     select
         people.respondent_key,
         people.anonymous_contact_id,
+        people.external_contact_id,
         people.contact_email,
-        coalesce(contacts_by_email.contact_id, people.anonymous_contact_id) as contact_id,
-        contacts_by_email.account_id,
-        case when contacts_by_email.contact_id is null then 'none' else 'email' end as match_rule,
+        coalesce(
+            contacts_by_key.surviving_contact_id, contacts_by_email.surviving_contact_id, people.anonymous_contact_id
+        ) as contact_id,
+        case
+            when contacts_by_key.contact_id is not null then contacts_by_key.account_id
+            else contacts_by_email.account_id
+        end as account_id,
+        case
+            when contacts_by_key.contact_id <> contacts_by_key.surviving_contact_id then 'external_id_merged'
+            when contacts_by_key.contact_id is not null then 'external_id'
+            when contacts_by_email.contact_id <> contacts_by_email.surviving_contact_id then 'email_merged'
+            when contacts_by_email.contact_id is not null then 'email'
+            else 'none'
+        end as match_rule,
         staff_domains.email_domain is not null as is_staff
     from people
+    left join contacts_by_key on people.respondent_key = contacts_by_key.respondent_key
     left join contacts_by_email on people.contact_email = contacts_by_email.contact_email
     left join staff_domains on {{ email_domain('people.contact_email') }} = staff_domains.email_domain
 )
 
 {{ only_changed('matched', 'respondent_key', [
-    'respondent_key', 'anonymous_contact_id', 'contact_email', 'contact_id', 'account_id', 'match_rule', 'is_staff',
+    'respondent_key', 'anonymous_contact_id', 'external_contact_id', 'contact_email', 'contact_id', 'account_id',
+    'match_rule', 'is_staff',
 ]) }}

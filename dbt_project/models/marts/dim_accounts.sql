@@ -1,4 +1,4 @@
--- Grain: one account, as it is now; accounts that only a survey names are here too.
+-- Grain: one account, as it is now; accounts that only a survey names are here too, merged ones are their survivor.
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_id',
@@ -22,10 +22,18 @@ with named_by_surveys as (
 named as (
     select coalesce(account_aliases.account_id, named_by_surveys.source_account_id) as account_id
     from named_by_surveys
-    left join {{ ref('account_aliases') }} as account_aliases
+    left join {{ ref('int_account_aliases') }} as account_aliases
         on
             named_by_surveys.source_system = account_aliases.source_system
             and named_by_surveys.source_account_id = account_aliases.account_alias
+),
+
+account_merges as (
+    select
+        merged_id,
+        survivor_id
+    from {{ ref('int_merges') }}
+    where record_type = 'account'
 ),
 {% if is_incremental() %}
 affected as (
@@ -33,14 +41,25 @@ affected as (
     union
     select changed_value from {{ changed('int_respondents', 'account_id') }} as respondents
     union
+    select changed_value from {{ changed('int_merges', 'merged_id') }} as merged
+    union
+    select changed_value from {{ changed('int_merges', 'survivor_id') }} as survivors
+    union
+    select account_id from {{ ref('int_account_history') }}
+    where is_current and parent_account_id in {{ changed('int_merges', 'merged_id') }}
+    union
     select account_id from named
 ),
 {% endif %}
 crm_accounts as (
-    select * from {{ ref('int_account_history') }}
-    where is_current
+    select accounts.*
+    from {{ ref('int_account_history') }} as accounts
+    left join account_merges on accounts.account_id = account_merges.merged_id
+    where
+        accounts.is_current
+        and coalesce(account_merges.survivor_id, accounts.account_id) = accounts.account_id
     {%- if is_incremental() %}
-        and account_id in (select account_id from affected)
+        and accounts.account_id in (select account_id from affected)
     {%- endif %}
 ),
 
@@ -61,7 +80,9 @@ final as (
     select
         all_accounts.account_id,
         coalesce(crm_accounts.account_name, all_accounts.account_id) as account_name,
-        crm_accounts.parent_account_id,
+        -- What was merged into its own parent, or the parent into it, belongs to nobody.
+        nullif(coalesce(account_merges.survivor_id, crm_accounts.parent_account_id), all_accounts.account_id)
+            as parent_account_id,
         crm_accounts.owner_id,
         {%- for segment in segments_from('account') if segment.years is not defined %}
         coalesce(crm_accounts.{{ segment.name }}, 'unknown') as {{ segment.name }},
@@ -73,6 +94,7 @@ final as (
         coalesce(crm_accounts.is_deleted, false) as is_deleted
     from all_accounts
     left join crm_accounts on all_accounts.account_id = crm_accounts.account_id
+    left join account_merges on crm_accounts.parent_account_id = account_merges.merged_id
 )
 
 {{ with_removed_keys('final', 'account_id') }}

@@ -1,4 +1,4 @@
--- Grain: one person, known to the CRM or to a survey tool; without name or address.
+-- Grain: one person, known to the CRM or to a survey tool; without name or address. Merged contacts are their survivor.
 {{ config(
     materialized = 'incremental',
     unique_key = 'contact_id',
@@ -15,8 +15,9 @@ affected as (
 {% endif %}
 crm_contacts as (
     select * from {{ ref('int_contacts') }}
+    where contact_id = surviving_contact_id
     {%- if is_incremental() %}
-    where contact_id in (select contact_id from affected)
+        and contact_id in (select contact_id from affected)
     {%- endif %}
 ),
 
@@ -39,7 +40,8 @@ final as (
         coalesce(crm_contacts.account_id, respondents.account_id) as account_id,
         crm_contacts.job_title,
         coalesce(respondents.match_rule, 'not_surveyed') as match_rule,
-        crm_contacts.contact_id is not null as is_in_crm,
+        -- A survivor that was not delivered is known by what was merged into it.
+        crm_contacts.contact_id is not null or respondents.match_rule <> 'none' as is_in_crm,
         coalesce(respondents.is_staff, false) as is_staff,
         coalesce(crm_contacts.has_opted_out, false) as has_opted_out
     from crm_contacts

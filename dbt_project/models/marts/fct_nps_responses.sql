@@ -111,6 +111,8 @@ found as (
         answered.invitation_id,
         asked.contact_id,
         asked.account_id,
+        asked.contact_match_rule,
+        asked.account_match_rule,
         accounts.owner_id,
         asked.submitted_at,
         days.business_date as response_date,

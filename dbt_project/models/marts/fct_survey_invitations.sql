@@ -13,8 +13,10 @@ affected as (
     select changed_value from {{ changed('int_invitation_answers', 'invitation_id') }} as answered
     union
     select invitation_id from {{ ref('int_invitations') }}
-    where
-        respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+    where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+    union
+    select invitation_id from {{ ref('int_invitations') }}
+    where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
     union
     select invitation_id from {{ this }}
     where account_id in {{ changed('int_account_history', 'account_id') }}
@@ -24,6 +26,10 @@ affected as (
         select contact_id from {{ ref('int_respondents') }}
         where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
     )
+    union
+    -- An opt-out comes and goes with its respondent, also for those in other tools who are the same contact.
+    select invitation_id from {{ this }}
+    where contact_id in {{ changed('int_respondents', 'contact_id') }}
     {%- if segments_from('contact') %}
     union
     select invitation_id from {{ this }}
@@ -52,7 +58,7 @@ surveys as (
 ),
 
 account_aliases as (
-    select * from {{ ref('account_aliases') }}
+    select * from {{ ref('int_account_aliases') }}
 ),
 
 respondents as (
@@ -84,12 +90,15 @@ opt_outs as (
 found as (
     select
         asked.invitation_id,
+        asked.source_system,
         surveys.survey_id,
         surveys.survey_type,
         coalesce(surveys.touchpoint, 'unknown') as touchpoint,
         coalesce(asked.channel, 'unknown') as channel,
         respondents.contact_id,
         coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) as account_id,
+        coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
+        {{ account_match_rule('asked') }} as account_match_rule,
         asked.sent_at,
         days.business_date as sent_date,
         asked.delivered_at,

@@ -14,6 +14,7 @@ renamed as (
         property_country as country,
         coalesce(lower(is_deleted) = 'true', false) as is_deleted,
         cast(null as timestamp) as valid_from,
+        _loaded_at as observed_at,
         {{ delivered_segments('account', 'hubspot') }}
         _load_id as load_id,
         _loaded_at as loaded_at,

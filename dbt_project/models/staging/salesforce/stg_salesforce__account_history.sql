@@ -14,6 +14,7 @@ renamed as (
         billing_country as country,
         lower(is_deleted) = 'true' as is_deleted,
         {{ utc_timestamp('_fivetran_start') }} as valid_from,
+        case when {{ utc_timestamp('_fivetran_start') }} is null then _loaded_at end as observed_at,
         {{ delivered_segments('account', 'salesforce') }}
         _load_id as load_id,
         _loaded_at as loaded_at,

@@ -14,6 +14,7 @@ renamed as (
         billing_country as country,
         lower(is_deleted) = 'true' as is_deleted,
         cast(null as timestamp) as valid_from,
+        _loaded_at as observed_at,
         {{ delivered_segments('account', 'salesforce') }}
         _load_id as load_id,
         _loaded_at as loaded_at,
