@@ -1,4 +1,4 @@
--- Over the causes of a restated number, the changes are the difference of each count, and the effects that of the score.
+-- Over the causes of a restated number, the changes are the difference of each count, the effects that of the score.
 select
     publication_id,
     survey_type,

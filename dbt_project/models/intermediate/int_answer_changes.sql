@@ -14,10 +14,13 @@ with present as (
 
 last_publication as (
     select
-        definition,
-        loaded_until
-    from {{ ref('stg_lake__publications') }}
-    where publication_id = (select max(publication_id) from {{ ref('stg_lake__publications') }})
+        publications.definition = '{{ definition() }}' as is_same_definition,
+        publications.loaded_until
+    from {{ ref('stg_lake__publications') }} as publications
+    where
+        publications.publication_id = (
+            select max(latest.publication_id) from {{ ref('stg_lake__publications') }} as latest
+        )
 ),
 
 logged as (
@@ -53,8 +56,9 @@ compared as (
         present.{{ column }},
         published.{{ column }} as published_{{ column }},
         {%- endfor %}
-        present.load_id is distinct from published.load_id
-        or present.source_line is distinct from published.source_line as is_another_version
+        coalesce(
+            present.load_id <> published.load_id or present.source_line <> published.source_line, false
+        ) as is_another_version
     from present
     full outer join published on present.response_id = published.response_id
     where
@@ -75,18 +79,15 @@ final as (
         case
             when
                 compared.published_decision is null
-                and (last_publication.definition = '{{ definition() }}' or compared.loaded_at > last_publication.loaded_until)
+                and (last_publication.is_same_definition or compared.loaded_at > last_publication.loaded_until)
                 then 'late_answer'
-            when compared.decision = 'excluded_by_steward' and compared.published_decision <> compared.decision
+            when compared.decision = 'excluded_by_steward' and compared.published_decision <> 'excluded_by_steward'
                 then 'newly_excluded'
-            when compared.published_decision = 'excluded_by_steward' and compared.decision <> compared.published_decision
+            when compared.published_decision = 'excluded_by_steward' and compared.decision <> 'excluded_by_steward'
                 then 'exclusion_lifted'
-            when compared.decision = 'withdrawn' and compared.is_another_version then 'withdrawn'
-            when
-                compared.published_decision is not null and compared.decision is not null
-                and compared.is_another_version
-                then 'edited'
-            when last_publication.definition <> '{{ definition() }}' then 'definition_changed'
+            when compared.is_another_version and compared.decision = 'withdrawn' then 'withdrawn'
+            when compared.is_another_version then 'edited'
+            when not last_publication.is_same_definition then 'definition_changed'
             when compared.decision is null then 'withdrawn'
             when
                 compared.decision <> compared.published_decision

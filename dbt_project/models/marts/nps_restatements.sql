@@ -36,7 +36,12 @@ daily as (
         cause,
         {{ counts | join(', ') }}
     from {{ ref(relation) }}
-    where segment in ('{{ segments_with_total() | map(attribute="name") | join("', '") }}')
+    where
+        segment in (
+            {%- for segment in segments_with_total() %}
+            '{{ segment.name }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -158,7 +163,8 @@ final as (
         {%- endfor %}
         cast(
             case
-                when scored.published_nps is not null and present.nps is not null then scored.nps_after - scored.nps_before
+                when scored.published_nps is not null and present.nps is not null
+                    then scored.nps_after - scored.nps_before
             end as decimal(9, 4)
         ) as nps_effect
     from scored
