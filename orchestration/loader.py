@@ -172,6 +172,12 @@ def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
     return [path for path in files if identity(path) not in seen]
 
 
+def latest_columns(table: Table, lake: Path) -> list[str] | None:
+    """The columns of the last load of this source's table, as delivered; None before the first."""
+    loads = _read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
+    return next((load.columns for load in reversed(loads) if load.source_system == table.source_system), None)
+
+
 def registered_loads(lake: Path) -> list[Load]:
     """Every load of the lake, oldest first."""
     return _read_register((lake / "raw").glob(f"*/*/*/{REGISTER_FILE}"))
