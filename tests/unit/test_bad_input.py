@@ -30,6 +30,7 @@ ANSWERS = Table(
 ROWS = [f"{number},exit,{number % 11},2025-03-01 12:00:00" for number in range(20)]
 
 Failed = list[tuple[str | None, str, str, str | None]]
+Judged = dict[str | None, list[tuple[str, str, str | None]]]
 
 
 def run(settings: Settings, run_id: str) -> Failed:
@@ -99,7 +100,7 @@ LOADED = {"shop/a.csv", "shop/9.csv"}  # an added column is kept, and only repor
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, list[tuple[str, str, str | None]]]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """The failed checks of a run with every bad file after a good one, by file."""
     settings = Settings(config_dir=ROOT, data_dir=tmp_path_factory.mktemp("bad"))
     (settings.landing / "shop").mkdir(parents=True)
@@ -108,9 +109,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, list[tu
     before = history(settings)
     for name, content, *_ in CASES.values():
         (settings.landing / "shop" / name).write_bytes(content)
-    failed: dict[str | None, list[tuple[str, str, str | None]]] = {}
-    for file, *rest in run(settings, "second"):
-        failed.setdefault(file, []).append((rest[0], rest[1], rest[2]))
+    failed: Judged = {}
+    for file, what, severity, observed in run(settings, "second"):
+        failed.setdefault(file, []).append((what, severity, observed))
     after = history(settings)
     assert {path: after[path] for path in before} == before
     assert {load.file for load in registered_loads(settings.lake)} == LOADED
@@ -118,9 +119,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, list[tu
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_bad_file_is_refused_or_reported_by_name(
-    case: str, judged: dict[str | None, list[tuple[str, str, str | None]]]
-) -> None:
+def test_a_bad_file_is_refused_or_reported_by_name(case: str, judged: Judged) -> None:
     name, _, what, found = CASES[case]
     file = f"shop/{name}"
     [(judged_by, severity, observed)] = judged[file]
