@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.loading import write_answers
 from benchmarks.queries import DASHBOARD_QUERIES
 from expectations.validation import declare_results
 from orchestration import loader
@@ -56,12 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--answers", type=int, default=1_000_000, help="about how many answers (default %(default)s)")
     parser.add_argument("--folder", type=Path, help="where to work; raw files and lake found there are used again")
     parser.add_argument("--keep", action="store_true", help="leave everything there for a look")
+    parser.add_argument("--only-loading", action="store_true", help="load a CSV file of so many answers, and stop")
     options = parser.parse_args(arguments)
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
     # Files that lie in a folder of the user's stay: making ten million answers again takes minutes.
     with working_folder(options.folder, keep=options.keep) as folder:
-        return compare(folder.resolve(), options.answers, Console())
+        compare_loading(folder.resolve(), options.answers, Console())
+        return 0 if options.only_loading else compare(folder.resolve(), options.answers, Console())
 
 
 @contextmanager
@@ -162,6 +166,31 @@ def load(settings: Settings) -> None:
             for file in loader.new_files(table, settings.landing, settings.lake):
                 if staged := loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC)):
                     loader.commit(staged)
+
+
+def compare_loading(folder: Path, rows: int, console: Console) -> None:
+    """Load one CSV file, and copy it plainly, three times by turns; the median of each side."""
+    file = folder / "answers.csv"
+    write_answers(file, rows)
+    costs: dict[str, list[Cost]] = {"copy": [], "load": []}
+    for turn in range(3):
+        for side, measured in costs.items():
+            target = folder / f"{side}-{turn}"
+            measured.append(
+                run_measured([sys.executable, "-m", "benchmarks.loading", side, str(file), str(target)], environment={})
+            )
+            shutil.rmtree(target)
+    file.unlink()
+    table = Table(f"{rows:,} answers from CSV", "time", "CPU", "peak memory")
+    medians = {
+        side: [median(getattr(cost, name) for cost in measured) for name in ("seconds", "cpu_seconds", "peak_bytes")]
+        for side, measured in costs.items()
+    }
+    for side, (seconds, cpu_seconds, peak_bytes) in medians.items():
+        table.add_row(side, f"{seconds:,.1f} s", f"{cpu_seconds:,.1f} s", f"{peak_bytes / 2**30:.2f} GB")
+    speeds = [copied / loaded for copied, loaded in zip(medians["copy"], medians["load"], strict=True)]
+    table.add_row("speed of loading", f"{speeds[0]:.2f}", f"{speeds[1]:.2f}", "")
+    console.print(table)
 
 
 def copy_plainly(landing: Path, copied: Path) -> None:

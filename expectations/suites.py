@@ -50,6 +50,10 @@ def build_load_check(thresholds: Thresholds) -> Check:
                     column="missing_columns",
                     **terms(loads.columns, "every declared column is delivered"),
                 ),
+                gxe.ExpectColumnValuesToBeNull(
+                    column="column_changes",
+                    **terms(loads.column_changes, "the columns are those of the file before"),
+                ),
                 gxe.ExpectColumnValuesToBeBetween(
                     column="valid_score_share",
                     min_value=valid_scores.min,

@@ -103,6 +103,7 @@ class Loads(_Strict):
     """What a new file must satisfy before its rows become visible."""
 
     columns: ActionRule
+    column_changes: ActionRule
     valid_score_share: MinShare
     time_share: MinShare
     malformed_share: MaxShare

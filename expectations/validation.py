@@ -65,6 +65,7 @@ class StagedLoad:
     file: str
     path: Path
     columns: tuple[str, ...]
+    column_changes: str | None = None  # against the file before: "+added, -dropped"
     rows_malformed: int = 0
     profile: LoadProfile = LoadProfile()
 
@@ -127,6 +128,27 @@ def validate_loads(loads: Sequence[StagedLoad], thresholds: Thresholds, run_id: 
         return _validate(database, "loads", [build_load_check(thresholds)], run_id)
 
 
+def refuse_file(table_name: str, file: str | None, fault: str, thresholds: Thresholds, run_id: str) -> CheckResult:
+    """A new file that could not be read whole (None: none was delivered), as a failed check of the run."""
+    return CheckResult(
+        run_id=run_id,
+        checked_at=datetime.now(UTC),
+        suite="loads",
+        table_name=table_name,
+        item=file,
+        column_name=None,
+        expectation="file_is_readable",
+        severity="block",
+        is_success=False,
+        observed_value=fault,
+        unexpected_count=1,
+        unexpected_percent=None,
+        threshold="every new file can be read whole",
+        owner=thresholds.owner,
+        action="Do what the message says, or take the file away; it is read again in the next run.",
+    )
+
+
 def validate_marts(warehouse: Path, thresholds: Thresholds, run_id: str) -> Validation:
     """Judge the finished warehouse file; no other connection of this process may have it open for writing."""
     return _validate(warehouse, "marts", build_mart_checks(thresholds), run_id)
@@ -138,7 +160,8 @@ def profile_loads(loads: Sequence[StagedLoad], database: Path) -> None:
         connection.execute("""
             create table load_profile (
                 table_name varchar, item varchar, rows_read bigint,
-                missing_columns varchar, valid_score_share double, time_share double, malformed_share double
+                missing_columns varchar, column_changes varchar,
+                valid_score_share double, time_share double, malformed_share double
             )
         """)
         connection.begin()  # one commit for all files, not one for each
@@ -167,7 +190,7 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
     query = f"""
         insert into load_profile
         select
-            ?, ?, count(*), nullif(?, ''), {score_share}, {time_share},
+            ?, ?, count(*), nullif(?, ''), ?, {score_share}, {time_share},
             ?::bigint / nullif(count(*) + ?::bigint, 0)
         from {rows}
     """
@@ -175,6 +198,7 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
         f"{load.source_system}.{load.table_name}",
         load.file,
         ", ".join(missing),
+        load.column_changes,
         load.rows_malformed,
         load.rows_malformed,
         str(load.path),

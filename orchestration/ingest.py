@@ -54,22 +54,24 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
     with loader.lake_lock(settings.lake):
         loader.prepare_lake(tables, settings.lake)
         staged = []
+        unreadable: list[tuple[Table, str | None, str]] = []
         for table in tables:
-            report = reports[table.key]
             try:
                 files = loader.new_files(table, settings.landing, settings.lake)
             except RefusedFile as refusal:
-                report.unreadable.append(str(refusal))
+                unreadable.append((table, None, str(refusal)))
                 continue
             for file in files:
                 try:
                     new = loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC))
                 except RefusedFile as refusal:
-                    report.unreadable.append(str(refusal))
+                    unreadable.append((table, file.relative_to(settings.landing).as_posix(), str(refusal)))
                 else:
                     if new is not None:
                         staged.append((table, new))
-        refused = _judge(settings, staged, reports, run_id=run_id)
+        for table, _, fault in unreadable:
+            reports[table.key].unreadable.append(fault)
+        refused = _judge(settings, staged, unreadable, reports, run_id=run_id)
         for table, new in staged:
             if new.load.file in refused[table.key]:
                 loader.discard(new)
@@ -81,17 +83,19 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
 def _judge(
     settings: Settings,
     staged: Sequence[tuple[Table, loader.StagedLoad]],
+    unreadable: Sequence[tuple[Table, str | None, str]],
     reports: dict[tuple[str, str], TableReport],
     *,
     run_id: str,
 ) -> dict[tuple[str, str], set[str]]:
-    """Run the guard over the staged files; the files that must not be loaded, by table."""
+    """Run the guard over the staged files and write its results and the unreadable files; what it refuses, by table."""
     refused: dict[tuple[str, str], set[str]] = defaultdict(set)
-    if not staged:
+    if not staged and not unreadable:
         return refused
     # Great Expectations takes two seconds to import; a run without new files does without.
     from expectations import validation  # noqa: PLC0415
 
+    thresholds = read_thresholds(settings.thresholds)
     outcome = validation.validate_loads(
         [
             validation.StagedLoad(
@@ -100,16 +104,22 @@ def _judge(
                 file=new.load.file,
                 path=new.data,
                 columns=table.columns,
+                column_changes=changes,
                 rows_malformed=new.load.malformed_rows,
                 profile=validation.LoadProfile(table.guard.score, table.guard.time, table.guard.where),
             )
-            for table, new in staged
+            for (table, new), changes in zip(staged, _column_changes(staged, settings), strict=True)
         ],
-        read_thresholds(settings.thresholds),
+        thresholds,
         run_id,
     )
-    validation.write_results(outcome.checks, settings.check_results)
-    validation.build_data_docs(outcome, settings.data_docs)
+    refusals = [
+        validation.refuse_file(".".join(table.key), file, fault, thresholds, run_id)
+        for table, file, fault in unreadable
+    ]
+    validation.write_results([*outcome.checks, *refusals], settings.check_results)
+    if staged:
+        validation.build_data_docs(outcome, settings.data_docs)
     keys = {f"{lake_source}.{name}": (lake_source, name) for lake_source, name in reports}
     for check in outcome.checks:
         if check.is_success or check.item is None:
@@ -121,6 +131,18 @@ def _judge(
         else:
             reports[key].warnings.append(check.sentence)
     return refused
+
+
+def _column_changes(staged: Sequence[tuple[Table, loader.StagedLoad]], settings: Settings) -> Iterator[str | None]:
+    """What each staged file has other columns than the one before it, of the same table and source; in their order."""
+    latest: dict[Table, list[str] | None] = {}
+    for table, new in staged:
+        columns = new.load.columns
+        before = latest[table] if table in latest else loader.latest_columns(table, settings.lake)
+        latest[table] = columns
+        changes = [] if before is None else [f"+{c}" for c in columns if c not in before]
+        changes += [f"-{c}" for c in before or [] if c not in columns]
+        yield ", ".join(changes) or None
 
 
 def lake_assets(sources: Sources) -> list[dg.AssetSpec]:

@@ -172,6 +172,12 @@ def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
     return [path for path in files if identity(path) not in seen]
 
 
+def latest_columns(table: Table, lake: Path) -> list[str] | None:
+    """The columns of the last load of this source's table, as delivered; None before the first."""
+    loads = _read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
+    return next((load.columns for load in reversed(loads) if load.source_system == table.source_system), None)
+
+
 def registered_loads(lake: Path) -> list[Load]:
     """Every load of the lake, oldest first."""
     return _read_register((lake / "raw").glob(f"*/*/*/{REGISTER_FILE}"))
@@ -234,11 +240,15 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
     scratch.mkdir()
     try:
         with connect(scratch) as connection:
-            reading = read_file(connection, table, file, scan, scratch)
+            origin = _origin(table.source_system, load_id, loaded_at, file.relative_to(landing))
+
+            def write(columns: Sequence[str], query: str) -> None:
+                _write_rows(connection, table, columns, origin, query, folder / DATA_FILE)
+
+            reading = read_file(connection, table, file, scan, scratch, write)
             after = _status(file)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise RefusedFile("still being written; it is read again in the next run")
-            absent = [name for name in table.optional_columns if name not in reading.columns]
             load = Load(
                 load_id=load_id,
                 source_system=table.source_system,
@@ -256,9 +266,14 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
                 extra_columns=[
                     name for name in reading.columns if name not in table.columns and name not in table.optional_columns
                 ],
-                absent_columns=absent,
+                absent_columns=_absent_columns(table, reading.columns),
             )
-            _write_data(connection, load, reading.first_line, folder)
+            _correct_rows(connection, folder / DATA_FILE, scratch)
+            _copy(
+                connection,
+                f"select {origin}, line as _line, raw_row, reason from malformed order by line",
+                folder / MALFORMED_FILE,
+            )
         shutil.rmtree(scratch)
         (folder / REGISTER_FILE).write_text(json.dumps(asdict(load), indent=1) + "\n", encoding="utf-8")
     except BaseException:
@@ -267,44 +282,82 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
     return StagedLoad(load=load, folder=folder, target=target_parent / f"load_id={load_id}")
 
 
-def _write_data(connection: duckdb.DuckDBPyConnection, load: Load, first_line: int, folder: Path) -> None:
-    """Write both Parquet files from the tables `records`, `lines` and `malformed`."""
-    # Counting the hashes first leaves only the repeated rows to be ranked, and most files have none.
-    connection.execute("""
-        create temp table repeats as
-        select file_row_number as id, row_number() over (partition by _row_hash order by file_row_number) as ordinal
-        from records
-        where _row_hash in (select _row_hash from records group by _row_hash having count(*) > 1)
-    """)
-    columns = [
-        *(f"{f} as {quoted(c)}" for f, c in zip(delivered_fields(load.columns), load.columns, strict=True)),
-        *(f"null::varchar as {quoted(column)}" for column in load.absent_columns),
-    ]
-    origin = ", ".join(
+def _absent_columns(table: Table, delivered: Sequence[str]) -> list[str]:
+    return [name for name in table.optional_columns if name not in delivered]
+
+
+def _origin(source_system: str, load_id: str, loaded_at: datetime, file: Path) -> str:
+    return ", ".join(
         (
-            f"{literal(load.source_system)} as _source_system",
-            f"{literal(load.load_id)} as _load_id",
-            f"timestamp {literal(load.loaded_at.removesuffix('+00:00'))} as _loaded_at",
-            f"{literal(load.file)} as _file",
+            f"{literal(source_system)} as _source_system",
+            f"{literal(load_id)} as _load_id",
+            f"timestamp {literal(loaded_at.replace(tzinfo=None).isoformat())} as _loaded_at",
+            f"{literal(file.as_posix())} as _file",
         )
     )
-    connection.execute(f"""
-        copy (
-            select
-                {", ".join(columns)},
-                {origin},
-                coalesce(lines.line, records.file_row_number + {first_line})::bigint as _line,
-                records._row_hash,
-                coalesce(repeats.ordinal, 1)::bigint as _row_ordinal
-            from records
-            left join lines on lines.id = records.file_row_number
-            left join repeats on repeats.id = records.file_row_number
-        ) to {literal(folder / DATA_FILE)} (format parquet, compression zstd)
+
+
+def _write_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    columns: Sequence[str],
+    origin: str,
+    query: str,
+    path: Path,
+) -> None:
+    """Write the rows of a query as the load's, and make the view `records` of them.
+
+    They are final unless faults, blank lines or repeated rows are found, and most files have none.
+    """
+    selected = [
+        *(f"{field} as {quoted(column)}" for field, column in zip(delivered_fields(columns), columns, strict=True)),
+        *(f"null::varchar as {quoted(column)}" for column in _absent_columns(table, columns)),
+    ]
+    _copy(
+        connection,
+        f"""
+        select {", ".join(selected)}, {origin}, _line::bigint as _line, _row_hash, 1::bigint as _row_ordinal
+        from ({query})
+        """,
+        path,
+    )
+    connection.execute(f"create or replace temp view records as from read_parquet({literal_path(path)})")
+
+
+def _correct_rows(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path) -> None:
+    """Move rows below the lines that belong to none (`shifts`), and count repeated rows apart."""
+    # Counting the hashes first leaves only the repeated rows to be ranked.
+    connection.execute("""
+        create temp table repeats as
+        select _line, row_number() over (partition by _row_hash order by _line) as ordinal
+        from records
+        where hash(_row_hash) in (select hash(_row_hash) from records group by hash(_row_hash) having count(*) > 1)
     """)
-    connection.execute(f"""
-        copy (select {origin}, line as _line, raw_row, reason from malformed order by line)
-        to {literal(folder / MALFORMED_FILE)} (format parquet, compression zstd)
-    """)
+    if not count_rows(connection, "repeats") and not count_rows(connection, "shifts"):
+        return
+    corrected = scratch / path.name
+    _copy(
+        connection,
+        """
+        select records.* replace (
+            records._line + coalesce(shifts.lines, 0)::bigint as _line,
+            coalesce(repeats.ordinal, 1) as _row_ordinal
+        )
+        from records
+        left join repeats on records._line = repeats._line
+        asof left join shifts on records._line >= shifts.place
+        """,
+        corrected,
+    )
+    corrected.replace(path)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    # Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
+    connection.execute(
+        f"copy ({query}) to {literal(path)} "
+        "(format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000)"
+    )
 
 
 # --------------------------------------------------------------------------------- the lake, and DuckDB

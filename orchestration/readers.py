@@ -1,8 +1,8 @@
 """Reading one delivered file into DuckDB, as text: delimited text, JSON Lines or Parquet, in any encoding.
 
-Each reader leaves the rows in the view `records`, in file order and with their hash, the lines of rows that do not
-simply follow each other in the table `lines`, and what could not be read in the table `malformed`. What is lost in
-silence is the worst fault, so header, rows, line breaks inside them, faults and blank lines must add up to the file.
+Each reader has the rows written once, with line and hash; where faults or blank lines lie between them, the table
+`shifts` says how many lines those take, and what could not be read is in the table `malformed`. What is lost in silence
+is the worst fault, so header, rows, line breaks inside them, faults and blank lines must add up to the file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -41,6 +43,8 @@ _JSON_LINES = {".jsonl", ".ndjson", ".json"}
 _CHUNK_BYTES = 1 << 20
 _MAX_RECORD_BYTES = 16 << 20
 _MAX_MALFORMED_ROWS = 100_000
+# The least that is worth a piece of its own when a large file is read by several processors.
+_PIECE_BYTES = 32 << 20
 # DuckDB's share; with the buffers outside its count a load stays under 2 GB.
 _MEMORY_LIMIT = "1500MB"
 
@@ -51,11 +55,14 @@ class RefusedFile(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found; the rows are in the view `records` of its connection, in file order."""
+    """What a reader found; the rows are in the view `records` of its connection."""
 
     columns: list[str]
-    first_line: int  # of the first row; the others follow line by line, unless the table `lines` differs
     encoding: str = "utf-8"
+
+
+# Given the columns and a query of their fields, _line and _row_hash: writes its rows, which become the view `records`.
+Write = Callable[[Sequence[str], str], None]
 
 
 # -------------------------------------------------------------------------------------- delimited text
@@ -75,28 +82,29 @@ class _Fault:
         return self.raw_row.count("\n") + 1
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a text file that begins with a row, or with the header; lines are those of the whole file."""
+
+    path: Path
+    first_line: int  # of the first row
+    last_line: int
+    rows_above: int | None  # above the last header row; None without a header
+    is_part: bool = True
+
+
 def _read_delimited(
-    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path
+    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path, write: Write
 ) -> Reading:
     text = _as_utf8(file, scan, scratch)
     header = _read_header(text.path, table.delimiter)
-    header_lines, columns = header.lines, _check_columns(table, header.fields)
-    # Everything is given and nothing guessed: sniffing types loses text, and a `new_line` that is not
-    # the file's makes DuckDB return no rows without an error. The lines are counted afterwards.
-    query = f"""
-        select *, {_row_hash(columns)} as _row_hash
-        from read_csv(
-            {literal_path(text.path)}, auto_detect = false, header = true, skip = {header.rows_above},
-            columns = {{{", ".join(f"{field}: 'VARCHAR'" for field in delivered_fields(columns))}}},
-            delim = {literal(table.delimiter)}, quote = '"', escape = '"',
-            max_line_size = {_MAX_RECORD_BYTES}, buffer_size = {2 * _MAX_RECORD_BYTES},
-            store_rejects = true, rejects_limit = {_MAX_MALFORMED_ROWS},
-            rejects_line_size_limit = {_MAX_RECORD_BYTES}
-        )
-    """
-    _keep(connection, "records", query, scratch)
-    faults = _faults(connection, len(columns))
-    fault_lines = _number_lines(connection, text, header_lines, columns, faults)
+    columns = _check_columns(table, header.fields)
+    whole = _Piece(text.path, header.lines + 1, text.scan.lines, header.rows_above, is_part=False)
+    pieces = _cut(text, whole, _scalar(connection, "select current_setting('threads')"), scratch)
+    faults = _read_pieces(connection, pieces, table.delimiter, columns, write)
+    if len(pieces) > 1 and (faults or any(_unexplained(connection, piece, columns) for piece in pieces)):
+        faults = _read_pieces(connection, [whole], table.delimiter, columns, write)
+    fault_lines = _number_lines(connection, whole, columns, faults)
     for line, fault in zip(fault_lines, faults, strict=True):
         if line + fault.lines - 1 < text.scan.lines:
             continue
@@ -108,7 +116,80 @@ def _read_delimited(
         "insert into malformed select unnest($1::bigint[]), unnest($2::varchar[]), unnest($3::varchar[])",
         [fault_lines, [fault.raw_row for fault in faults], [fault.reason for fault in faults]],
     )
-    return Reading(columns, header_lines + 1, text.encoding)
+    return Reading(columns, text.encoding)
+
+
+def _cut(text: _PlainText, whole: _Piece, processors: int, scratch: Path) -> list[_Piece]:
+    """The file, or copies of its parts when it is large: DuckDB numbers the rows of one text on one processor only.
+
+    A part ends with a line up to which all quotes are closed. Where a lone quote in a text makes that wrong, the part
+    ends within a quoted text; DuckDB then finds a fault in it, and the file is read again in one piece.
+    """
+    count = min(processors, text.scan.size // _PIECE_BYTES)
+    if count < 2 or text.scan.lone_returns:  # which DuckDB may take for line ends
+        return [whole]
+    pieces: list[_Piece] = []
+    with text.path.open("rb") as source:
+        starts = [(0, whole.first_line)]
+        for nth in range(1, count):
+            chunk = nth * text.scan.size // count // _CHUNK_BYTES
+            newlines, quotes = text.scan.counted_before[chunk]
+            source.seek(chunk * _CHUNK_BYTES)
+            while line := source.readline():
+                newlines, quotes = newlines + 1, quotes + line.count(b'"')
+                if quotes % 2 == 0:
+                    break
+            if starts[-1][0] < source.tell() < text.scan.size and newlines >= whole.first_line:
+                starts.append((source.tell(), newlines + 1))
+        for (start, first_line), (end, next_line) in pairwise([*starts, (text.scan.size, whole.last_line + 1)]):
+            path = scratch / f"piece_{len(pieces)}"
+            source.seek(start)
+            with path.open("wb") as target:
+                while chunk_bytes := source.read(min(_CHUNK_BYTES, end - source.tell())):
+                    target.write(chunk_bytes)
+            pieces.append(_Piece(path, first_line, next_line - 1, None if pieces else whole.rows_above))
+    return pieces
+
+
+def _read_pieces(
+    connection: duckdb.DuckDBPyConnection, pieces: list[_Piece], delimiter: str, columns: list[str], write: Write
+) -> list[_Fault]:
+    """Write the rows, each with the line it has if no other but its piece's rows lie above it; return the faults."""
+    connection.execute("drop table if exists reject_errors")
+    # Several pieces are read at once only if their rows may mix.
+    connection.execute(f"set preserve_insertion_order = {len(pieces) == 1}")
+    write(columns, " union all ".join(_rows_of(piece, delimiter, columns) for piece in pieces))
+    connection.execute("reset preserve_insertion_order")
+    return _faults(connection, len(columns))
+
+
+def _rows_of(piece: _Piece, delimiter: str, columns: list[str]) -> str:
+    # Everything is given and nothing guessed: sniffing types loses text, and a `new_line` that is not
+    # the file's makes DuckDB return no rows without an error. The lines are counted afterwards.
+    header = "header = false" if piece.rows_above is None else f"header = true, skip = {piece.rows_above}"
+    fields = delivered_fields(columns)
+    return f"""
+        select
+            * exclude (content, breaks),
+            -- Line breaks of the rows above; only a frame that ends here is counted while the rows pass by.
+            {piece.first_line} - 1 + row_number() over ()
+            + sum(breaks) over (rows between unbounded preceding and current row) - breaks as _line,
+            {_row_hash("content")} as _row_hash
+        from (
+            select *, {_line_breaks("content")} as breaks
+            from (
+                select *, {_content(columns)} as content
+                from read_csv(
+                    {literal_path(piece.path)}, auto_detect = false, {header},
+                    columns = {{{", ".join(f"{field}: 'VARCHAR'" for field in fields)}}},
+                    delim = {literal(delimiter)}, quote = '"', escape = '"',
+                    max_line_size = {_MAX_RECORD_BYTES}, buffer_size = {2 * _MAX_RECORD_BYTES},
+                    store_rejects = true, rejects_limit = {_MAX_MALFORMED_ROWS},
+                    rejects_line_size_limit = {_MAX_RECORD_BYTES}
+                )
+            )
+        )
+    """
 
 
 @dataclass(frozen=True)
@@ -193,89 +274,79 @@ def _reason(kind: str, fields: int, columns: int) -> str:
     return kind.lower()
 
 
+def _unexplained(connection: duckdb.DuckDBPyConnection, piece: _Piece, columns: list[str]) -> int:
+    """How many lines of a piece no row takes, as its rows are numbered so far."""
+    last_row = connection.execute(
+        f"""
+        select _line + {_line_breaks(_content(columns, list(map(quoted, columns))))}
+        from records
+        where _line = (select max(_line) from records where $1 is null or _line between $2 and $1)
+        """,
+        [piece.last_line if piece.is_part else None, piece.first_line],
+    ).fetchone()
+    return piece.last_line - (last_row[0] if last_row else piece.first_line - 1)
+
+
 def _number_lines(
-    connection: duckdb.DuckDBPyConnection,
-    text: _PlainText,
-    header_lines: int,
-    columns: list[str],
-    faults: list[_Fault],
+    connection: duckdb.DuckDBPyConnection, whole: _Piece, columns: list[str], faults: list[_Fault]
 ) -> list[int]:
-    """Fill `lines` where rows do not simply follow line by line; return the lines of the faults.
+    """Fill `shifts` where faults or blank lines lie between rows; return the lines of the faults.
 
     Raises:
         RefusedFile: the lines of rows, faults and blanks do not add up to those of the file, so that
             something would be lost in silence.
     """
-    rows = count_rows(connection, "records")
-    unexplained = text.scan.lines - header_lines - rows
-    if not unexplained and not faults:
-        return []
-    connection.execute(f"""
-        create temp table breaks as
-        select file_row_number as id, length(text) - length(replace(text, chr(10), '')) as lines
-        from (select file_row_number, concat_ws('', {", ".join(delivered_fields(columns))}) as text from records)
-        where contains(text, chr(10))
-    """)
-    unexplained -= _scalar(connection, "select coalesce(sum(lines), 0) from breaks")
-    gaps: list[tuple[int, int]] = []
+    unexplained = _unexplained(connection, whole, columns)
     fault_lines: list[int] = []
     if unexplained or faults:
-        connection.execute("select id, lines from breaks order by id")
-        breaks = iter(connection.fetchone, None)
+        content = _content(columns, list(map(quoted, columns)))
+        connection.execute(f"""
+            select _line, {_line_breaks(content)} from records where contains({content}, chr(10)) order by _line
+        """)
         # DuckDB skips blank lines, but in a file of one column they are rows.
-        events = _gap_events(text.path, faults, skips_blank=len(columns) > 1)
-        gaps, fault_lines = _find_gaps(events, header_lines + 1, breaks)
+        events = _gap_events(whole.path, faults, skips_blank=len(columns) > 1)
+        gaps, fault_lines = _find_gaps(events, whole.first_line, iter(connection.fetchone, None))
         unexplained -= sum(lines for _, lines in gaps)
+        connection.execute(
+            """
+            insert into shifts
+            select place, sum(lines) over (order by place)
+            from (select unnest($1::bigint[]) as place, unnest($2::bigint[]) as lines)
+            """,
+            [[place for place, _ in gaps], [lines for _, lines in gaps]],
+        )
     if unexplained or len(fault_lines) < len(faults):
         raise RefusedFile(
-            f"its {text.scan.lines} lines do not add up to its rows; deliver it with one kind of line end "
+            f"its {whole.last_line} lines do not add up to its rows; deliver it with one kind of line end "
             "(\\n or \\r\\n) and every quote closed"
         )
-    connection.execute(
-        f"""
-        insert into lines
-        with
-            shifts as (
-                select id + 1 as id, lines from breaks
-                union all
-                select unnest($1::bigint[]), unnest($2::bigint[])
-            ),
-            shift_by_row as (select id, sum(lines) as lines from shifts group by id)
-        select
-            range as id,
-            {header_lines + 1} + range + sum(coalesce(shift_by_row.lines, 0)) over (order by range)
-        from range({rows})
-        left join shift_by_row on shift_by_row.id = range
-        """,
-        [[row for row, _ in gaps], [lines for _, lines in gaps]],
-    )
     return fault_lines
 
 
 def _find_gaps(
-    events: Iterable[tuple[int, _Fault | None]], line: int, breaks: Iterator[tuple[int, int]]
+    events: Iterable[tuple[int, _Fault | None]], first_line: int, long_rows: Iterator[tuple[int, int]]
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """Where lines between rows belong to none: (row that follows, number of lines), and the faults' lines.
+    """Where lines between rows belong to none: (line the next row would have without any, number of lines).
 
-    The first row starts on `line`. One walk over the faults and blank lines of the file beside the rows
-    that span several lines (`breaks`: row, extra lines): a blank line within a quoted text is part of a row.
+    One walk over the faults and blank lines of the file beside the rows that span several lines (`long_rows`: line
+    without gaps, further lines): a blank line within a quoted text is part of a row. Also returns the faults' lines.
     """
     gaps: list[tuple[int, int]] = []
     fault_lines: list[int] = []
-    row = 0  # the next row, which starts on `line`
-    long_row, extra_lines = next(breaks, (None, 0))
-    for event_line, fault in events:
-        while long_row is not None and line + long_row - row < event_line:
-            line += long_row - row + 1 + extra_lines
-            row = long_row + 1
-            long_row, extra_lines = next(breaks, (None, 0))
+    shift, covered = 0, first_line - 1  # lines in gaps so far, and the last line of the latest
+    row, breaks = next(long_rows, (0, 0))
+    for line, fault in events:
         if fault is not None:
-            fault_lines.append(event_line)
-        if event_line >= line:
-            lines = 1 if fault is None else fault.lines
-            row += event_line - line
-            line = event_line + lines
-            gaps.append((row, lines))
+            fault_lines.append(line)
+        place = line - shift
+        while breaks and row + breaks < place:
+            row, breaks = next(long_rows, (0, 0))
+        if line <= covered or (breaks and row < place):
+            continue
+        lines = 1 if fault is None else fault.lines
+        gaps.append((place, lines))
+        shift += lines
+        covered = line + lines - 1
     return gaps, fault_lines
 
 
@@ -296,7 +367,7 @@ def _gap_events(path: Path, faults: list[_Fault], skips_blank: bool) -> Iterator
 
 
 def _read_json_lines(
-    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path
+    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path, write: Write
 ) -> Reading:
     """One object a line; numbers keep their text up to double precision (9.0 stays 9.0, 1e2 is 100.0)."""
     text = _as_utf8(file, scan, scratch)
@@ -351,42 +422,43 @@ def _read_json_lines(
         f"nullif(fields[{nth}], '') as {field}" for nth, field in enumerate(delivered_fields(columns), start=1)
     )
     query = f"""
-        select *, {_row_hash(columns)} as _row_hash
+        select *, {_row_hash(_content(columns))} as _row_hash
         from (
-            select {values}
-            from (select json_extract_string(text, [{pointers}]) as fields from delivered where fault is null)
+            select {values}, _line
+            from (
+                select json_extract_string(text, [{pointers}]) as fields, file_row_number + 1 as _line
+                from delivered
+                where fault is null
+            )
         )
     """
-    _keep(connection, "records", query, scratch)
-    connection.execute("""
-        insert into lines
-        from (
-            select row_number() over (order by file_row_number) - 1 as id, file_row_number + 1 as line
-            from delivered where fault is null
-        )
-        where line != id + 1
-    """)
-    return Reading(columns, 1, text.encoding)
+    write(columns, query)
+    return Reading(columns, text.encoding)
 
 
 # --------------------------------------------------------------------------------------------- Parquet
 
 
 def _read_parquet(
-    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan_file: Scan, scratch: Path
+    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path, write: Write
 ) -> Reading:
     """Typed values become the text DuckDB prints for them, nested ones JSON; times with a zone are in UTC."""
-    source = f"read_parquet({literal_path(file)}, hive_partitioning = false)"
-    described = connection.execute(f"describe select * from {source}").fetchall()
+    described = connection.execute(
+        f"describe select * from read_parquet({literal_path(file)}, hive_partitioning = false)"
+    ).fetchall()
+    source = f"read_parquet({literal_path(file)}, hive_partitioning = false, file_row_number = true)"
     names = [name for name, *_ in described]
     columns = _check_columns(table, names)
     values = ", ".join(
         f"nullif({_as_text(quoted(name), kind)}, '') as {field}"
         for (name, kind, *_), field in zip(described, delivered_fields(columns), strict=True)
     )
-    query = f"select *, {_row_hash(columns)} as _row_hash from (select {values} from {source})"
-    _keep(connection, "records", query, scratch)
-    return Reading(columns, 1)
+    query = f"""
+        select *, {_row_hash(_content(columns))} as _row_hash
+        from (select {values}, file_row_number + 1 as _line from {source})
+    """
+    write(columns, query)
+    return Reading(columns)
 
 
 def _as_text(value: str, kind: str) -> str:
@@ -396,18 +468,20 @@ def _as_text(value: str, kind: str) -> str:
 
 # ------------------------------------------------------------------------------- bytes, encodings, names
 
-_Reader = Callable[[duckdb.DuckDBPyConnection, Table, Path, "Scan", Path], Reading]
+_Reader = Callable[[duckdb.DuckDBPyConnection, Table, Path, "Scan", Path, Write], Reading]
 
 
-def read_file(connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path) -> Reading:
-    """Read a scanned file into `records`, `lines` and `malformed` of the connection.
+def read_file(
+    connection: duckdb.DuckDBPyConnection, table: Table, file: Path, scan: Scan, scratch: Path, write: Write
+) -> Reading:
+    """Read a scanned file: its rows by way of `write`, the rest into `shifts` and `malformed` of the connection.
 
     Raises:
         RefusedFile: the file cannot be read whole.
     """
     read = reader_of(file)
     try:
-        return read(connection, table, file, scan, scratch)
+        return read(connection, table, file, scan, scratch, write)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -436,9 +510,11 @@ class Scan:
     size: int
     newlines: int
     carriage_returns: int
+    lone_returns: int  # not before a newline
     has_nul: bool
     is_utf8: bool
     ends_with_newline: bool
+    counted_before: list[tuple[int, int]]  # newlines and quotes before each chunk
 
     @property
     def lines(self) -> int:
@@ -459,18 +535,24 @@ def scan_file(path: Path) -> Scan:
     """Pass once over the bytes of a file: its hash, its lines, and what they say of its encoding."""
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
-    size = newlines = carriage_returns = 0
+    size = newlines = quotes = carriage_returns = line_ends = 0
+    counted_before = []
     has_nul, is_utf8, last = False, True, b""
     try:
-        with path.open("rb", buffering=0) as file:
+        with path.open("rb") as file, ThreadPoolExecutor(1) as other_thread:
             while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+                hashed = other_thread.submit(digest.update, chunk)
                 size += len(chunk)
+                counted_before.append((newlines, quotes))
                 newlines += chunk.count(b"\n")
-                carriage_returns += chunk.count(b"\r")
+                quotes += chunk.count(b'"')
+                if b"\r" in chunk or last == b"\r":
+                    carriage_returns += chunk.count(b"\r")
+                    line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
                 has_nul = has_nul or b"\0" in chunk
                 is_utf8 = is_utf8 and _decodes(decoder, chunk)
                 last = chunk[-1:]
+                hashed.result()
     except OSError as error:
         raise RefusedFile(f"cannot be opened ({error.strerror}); check the file and its rights") from error
     return Scan(
@@ -478,13 +560,17 @@ def scan_file(path: Path) -> Scan:
         size=size,
         newlines=newlines,
         carriage_returns=carriage_returns,
+        lone_returns=carriage_returns - line_ends,
         has_nul=has_nul,
         is_utf8=is_utf8 and _decodes(decoder, b"", final=True),
         ends_with_newline=last == b"\n",
+        counted_before=counted_before,
     )
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, final: bool = False) -> bool:
+    if chunk.isascii() and not decoder.getstate()[0] and not final:
+        return True
     try:
         decoder.decode(chunk, final)
     except UnicodeDecodeError:
@@ -593,17 +679,24 @@ def delivered_fields(columns: Sequence[str]) -> list[str]:
     return [f"field_{place}" for place in range(len(columns))]
 
 
-def _row_hash(columns: Sequence[str]) -> str:
-    """16 hex digits over the row's content: its columns with a value, in name order.
+def _content(columns: Sequence[str], fields: Sequence[str] = ()) -> str:
+    """A row as one text: its columns with a value, in name order, each after a NUL, which no text file holds.
 
-    The lengths of the values come first, so that no two contents read the same whatever characters they
-    hold. Empty columns count for nothing: a column that a vendor adds later leaves the rows that have no
-    value there what they were.
+    Empty columns count for nothing: a column that a vendor adds later leaves the rows that have no value there what
+    they were. Line breaks are those of the values.
     """
-    named = sorted(zip(columns, delivered_fields(columns), strict=True))
-    lengths = ", ".join(f"strlen({field})" for _, field in named)
-    pairs = ", ".join(f"{literal(f'|{column}=')} || {field}" for column, field in named)
-    return f"left(md5(concat(concat_ws(',', {lengths}), {pairs})), 16)"
+    named = sorted(zip(columns, fields or delivered_fields(columns), strict=True))
+    pairs = (f"chr(0) || {literal(' '.join(column.splitlines()) + '=')} || {field}" for column, field in named)
+    return f"concat({', '.join(pairs)})"
+
+
+def _row_hash(content: str) -> str:
+    """16 hex digits over the content of a row."""
+    return f"left(md5({content}), 16)"
+
+
+def _line_breaks(content: str) -> str:
+    return f"if(contains({content}, chr(10)), strlen({content}) - strlen(replace({content}, chr(10), '')), 0)"
 
 
 # ---------------------------------------------------------------------------------------------- DuckDB
@@ -613,7 +706,7 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
     """A database in memory that spills into `scratch`, with the tables the readers fill."""
     connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": str(scratch)})
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("create temp table lines (id bigint, line bigint)")
+    connection.execute("create temp table shifts (place bigint, lines bigint)")
     connection.execute("create temp table malformed (line bigint, raw_row varchar, reason varchar)")
     return connection
 

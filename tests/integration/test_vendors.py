@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -646,15 +647,37 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """Every vendor in one run; tests only read it."""
-    pipeline = configure(tmp_path_factory.mktemp("vendors"), SOURCES)
-    deliver_qualtrics(pipeline.landing)
-    deliver_surveymonkey(pipeline.landing)
-    deliver_typeform(pipeline.landing)
-    deliver_hubspot(pipeline.landing)
-    deliver_others(pipeline.landing)
+    """Every vendor, the second file of each table in a second run; tests only read it.
+
+    Those are questions, details, values and companies that change what becomes of answers already built.
+    """
+    folder = tmp_path_factory.mktemp("vendors")
+    pipeline = configure(folder, SOURCES)
+    for deliver in (deliver_qualtrics, deliver_surveymonkey, deliver_typeform, deliver_hubspot, deliver_others):
+        deliver(folder / "everything")
+    later = shutil.ignore_patterns("2.*")
+    shutil.copytree(folder / "everything", pipeline.landing, ignore=later, dirs_exist_ok=True)
+    pipeline.succeed("run")
+    before = decisions(pipeline)
+    # By the first details 10 is the lowest choice, and no question is known to ask for the NPS.
+    assert before["surveymonkey", "1"] == ("counted", 1)
+    assert before["qualtrics", "R_1"] == ("not_nps", None)
+    shutil.copytree(folder / "everything", pipeline.landing, dirs_exist_ok=True)
     pipeline.succeed("run")
     return pipeline
+
+
+def decisions(pipeline: Pipeline) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """What became of each answer, and its score where it counts."""
+    rows = pipeline.query(
+        """
+        select eligibility.source_system, eligibility.source_response_id, eligibility.decision, facts.score
+        from marts.response_eligibility as eligibility
+        left join marts.fct_nps_responses as facts
+            on eligibility.response_id = facts.response_id and eligibility.decision = 'counted'
+        """
+    )
+    return {(source, key): (decision, score) for source, key, decision, score in rows}
 
 
 def staged(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:

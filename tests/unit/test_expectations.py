@@ -118,7 +118,7 @@ def test_a_sound_file_passes(tmp_path: Path, thresholds: Thresholds, rows: str) 
     validation = validate_loads([_load(tmp_path, "sound", rows)], thresholds, "run")
 
     assert _failed(validation.checks) == []
-    assert len(validation.checks) == 4
+    assert len(validation.checks) == 5
 
 
 def test_each_faulty_file_is_named_and_the_sound_one_is_not(tmp_path: Path, thresholds: Thresholds) -> None:

@@ -414,6 +414,36 @@ def test_a_file_that_changes_while_it_is_read(house: House, monkeypatch: pytest.
     assert list((house.lake / "incoming").iterdir()) == []
 
 
+def test_a_large_file_is_read_in_pieces_and_whole_where_a_line_is_no_row(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[int] = []
+    read_pieces, connect = readers._read_pieces, readers.connect
+
+    def count_pieces(connection: Any, given: list[Any], *arguments: Any) -> Any:
+        pieces.append(len(given))
+        return read_pieces(connection, given, *arguments)
+
+    def connect_with_three_threads(scratch: Path) -> duckdb.DuckDBPyConnection:
+        connection = connect(scratch)
+        connection.execute("set threads = 3")
+        return connection
+
+    monkeypatch.setattr(readers, "_read_pieces", count_pieces)
+    monkeypatch.setattr(loader, "connect", connect_with_three_threads)
+    monkeypatch.setattr(readers, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(readers, "_PIECE_BYTES", 64)
+    rows = [f'{number},9,"two\nlines, one with ""quotes"""\n' for number in range(50)]
+    house.load("id,score,comment\n" + "".join(rows))
+    assert pieces == [3]
+    assert house.rows("id, _line") == [(str(number), 2 + 2 * number) for number in range(50)]
+    rows[20:20] = ["\n", "ragged\n"]
+    house.load("id,score,comment\n" + "".join(rows), "b.csv")
+    assert pieces == [3, 3, 1]
+    assert house.rows("id, _line")[50:] == [(str(n), 2 + 2 * n + (2 if n > 19 else 0)) for n in range(50)]
+    assert house.malformed("_line") == [(43,)]
+
+
 def test_too_many_malformed_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_MAX_MALFORMED_ROWS", 3)
     assert "more than 3 faults, the first: '1,9'" in house.refusal("id,score,comment\n" + "1,9\n" * 9)

@@ -12,9 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestration import readers
 from orchestration.loader import stage
 from orchestration.readers import RefusedFile
 from orchestration.sources import Table
@@ -77,6 +79,18 @@ def test_every_row_comes_back_once_with_its_text_and_line(
     content, lines = written(rows, line_end, blanks)
     expected = [(*(cell or None for cell in row), line) for row, line in zip(rows, lines, strict=True)]
     assert staged_rows(content, "a.csv") == (expected, [])
+
+
+# Rows of any text, with or without faults and blank lines; the header alone fills the first of the small chunks.
+@MANY
+@given(ROWS | RAGGED_ROWS, LINE_ENDS, BLANKS | st.just([]), st.integers(30, 100))
+def test_a_file_read_in_pieces_is_the_same(rows: list[list[str]], line_end: str, blanks: list[int], size: int) -> None:
+    content, _ = written(rows, line_end, blanks)
+    whole = staged_rows(content, "a.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "_CHUNK_BYTES", size)
+        patch.setattr(readers, "_PIECE_BYTES", size)
+        assert staged_rows(content, "a.csv") == whole
 
 
 @MANY
