@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import yaml
 from rich.console import Console
@@ -31,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("run", help="run the pipeline over the files in landing/")
     extraction = commands.add_parser("extract", help="bring what is new in the vendors' APIs into landing/")
     extraction.add_argument("sources", nargs="*", help="default: every source that has its credentials")
+    extraction.add_argument("--from", dest="start", type=date.fromisoformat, help="backfill: what changed since this day")
+    extraction.add_argument("--to", dest="end", type=date.fromisoformat, help="backfill: and before this day")
     commands.add_parser("summary", help="show the published result")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
             case "run":
                 return run(settings, console)
             case "extract":
-                return extract(settings, options.sources, console)
+                return extract(settings, options.sources, (options.start, options.end), console)
             case "summary":
                 print_summary(settings, console)
                 return 0
@@ -103,12 +107,23 @@ def run(settings: Settings, console: Console) -> int:
     return 0
 
 
-def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
-    """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/."""
+def extract(
+    settings: Settings, names: Sequence[str], days: tuple[date | None, date | None], console: Console
+) -> int:
+    """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/.
+
+    With `days`, the first and the one after the last, it is what changed on them, whatever was delivered before.
+    """
     from orchestration.api import ExtractError  # noqa: PLC0415
-    from orchestration.extract import extract  # noqa: PLC0415
+    from orchestration.extract import Window, extract  # noqa: PLC0415
 
     extractors = load_extractors(settings)
+    window = None
+    if any(days):
+        start, end = (_midnight(day, settings) for day in days)
+        window = Window(start, end) if start and start < (end := end or datetime.now(UTC)) else None
+        if window is None or not names:
+            raise ConfigError("a backfill needs the sources by name, --from, and with --to a later day than --from")
     if unknown := sorted(set(names) - extractors.keys()):
         raise ConfigError(
             f"{', '.join(unknown)}: not in `sources:`, or without a file in extractors/; known: {', '.join(extractors)}"
@@ -119,7 +134,7 @@ def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
             console.print(f"[dim]- {name}  skipped: {' and '.join(missing)} not set[/]", soft_wrap=True)
         elif not names or name in names:
             try:
-                for delivery in extract(settings, extractor):
+                for delivery in extract(settings, extractor, window=window):
                     is_success = is_success and delivery.error is None
                     if delivery.error:
                         console.print(f"[red]✗[/] {escape(delivery.error)}", soft_wrap=True)
@@ -130,6 +145,10 @@ def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
                 is_success = False
                 console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
     return 0 if is_success else FAILURE
+
+
+def _midnight(day: date | None, settings: Settings) -> datetime | None:
+    return day and datetime.combine(day, datetime.min.time(), ZoneInfo(settings.variables["business_time_zone"]))
 
 
 def print_summary(settings: Settings, console: Console) -> None:

@@ -76,7 +76,7 @@ class House:
     def error(self, resource: str) -> str:
         """The error of one resource; nothing of it was delivered."""
         delivery = next(delivery for delivery in self.extract() if delivery.resource == resource)
-        assert delivery.error is not None and delivery.file is None
+        assert delivery.error is not None and delivery.files == ()
         assert KEY not in delivery.error
         return delivery.error
 
@@ -181,10 +181,10 @@ def test_delighted(delighted: House) -> None:
     assert delighted.records("unsubscribes") == data(delighted).unsubscribes
     assert (deliveries["survey_responses"].records, deliveries["survey_responses"].unchanged) == (10, 0)
     # Without a new record there is no file at all: none for bounces now, none for any table the second time.
-    assert deliveries["bounces"].file is None and delighted.files("bounces") == []
+    assert deliveries["bounces"].files == () and delighted.files("bounces") == []
     first = len(delighted.server.requests)
     again = delighted.succeed()
-    assert [delivery.file for delivery in again.values()] == [None] * 4
+    assert [delivery.files for delivery in again.values()] == [()] * 4
     assert again["people"].unchanged == 7
     since = {int(r.params["updated_since"]) for r in delighted.server.requests[first:] if "responses" in r.path}
     assert since == {MAY + 10 * 3600 - 3 * DAY}, "the newest answer less three days"
@@ -771,7 +771,7 @@ def test_the_asset_extracts_or_is_skipped(delighted: House, monkeypatch: pytest.
 
     from orchestration.landing import landing_assets  # noqa: PLC0415
 
-    assets = landing_assets(delighted.settings, {"delighted": delighted.extractor})
+    assets, _ = ([asset] for asset in landing_assets(delighted.settings, {"delighted": delighted.extractor}))
     instance = dg.DagsterInstance.ephemeral()
     monkeypatch.delenv("DELIGHTED_API_KEY", raising=False)
     skipped = dg.materialize(assets, instance=instance)
