@@ -33,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("run", help="run the pipeline over the files in landing/")
     extraction = commands.add_parser("extract", help="bring what is new in the vendors' APIs into landing/")
     extraction.add_argument("sources", nargs="*", help="default: every source that has its credentials")
-    extraction.add_argument("--from", dest="start", type=date.fromisoformat, help="backfill: what changed since this day")
+    extraction.add_argument(
+        "--from", dest="start", type=date.fromisoformat, help="backfill: what changed since this day"
+    )
     extraction.add_argument("--to", dest="end", type=date.fromisoformat, help="backfill: and before this day")
     commands.add_parser("summary", help="show the published result")
     commands.add_parser("dev", help="open Dagster")
@@ -107,9 +109,7 @@ def run(settings: Settings, console: Console) -> int:
     return 0
 
 
-def extract(
-    settings: Settings, names: Sequence[str], days: tuple[date | None, date | None], console: Console
-) -> int:
+def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, date | None], console: Console) -> int:
     """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/.
 
     With `days`, the first and the one after the last, it is what changed on them, whatever was delivered before.

@@ -31,7 +31,6 @@ from orchestration.api import Api, ExtractError, Record, Refused
 from orchestration.extractors import END_VALUE, START_VALUE, Extractor, Incremental, Resource, value_at
 from orchestration.settings import ConfigError, Settings
 
-
 # Of a part; some minutes at the pace of the slowest API.
 _PAGES_OF_A_PART = 50
 
@@ -120,7 +119,7 @@ def _extract_resource(
             file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}_{name}.jsonl"
             lines = {
                 table: drafts.enter_context(_new_file(settings.landing / extractor.source / table, file))
-                # Renamed the last to the first, so entered the other way: a record comes after the rows that belong to it.
+                # Renamed from the last to the first: a record comes after the rows that belong to it.
                 for table in reversed(resource.tables(name))
             }
             is_whole = True

@@ -144,10 +144,8 @@ def lake_assets(sources: Sources) -> list[dg.AssetSpec]:
     ]
 
 
-def raw_table_assets(
-    settings: Settings, sources: Sources, extractors: Mapping[str, Extractor]
-) -> dg.AssetsDefinition:
-    """The raw tables of the lake as Dagster assets, each with two blocking checks; `extractors` name those with an API."""
+def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[str, Extractor]) -> dg.AssetsDefinition:
+    """The raw tables of the lake as Dagster assets, each with two blocking checks, below those of the APIs."""
     keys = {dg.AssetKey(list(key)): tables for key, tables in sources.lake_tables.items()}
 
     @dg.multi_asset(
