@@ -120,10 +120,11 @@ def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, d
     extractors = load_extractors(settings)
     window = None
     if any(days):
-        start, end = (_midnight(day, settings) for day in days)
-        window = Window(start, end) if start and start < (end := end or datetime.now(UTC)) else None
-        if window is None or not names:
+        zone = ZoneInfo(settings.variables["business_time_zone"])
+        start, end = (datetime.combine(day, datetime.min.time(), zone) if day else datetime.now(UTC) for day in days)
+        if not names or start >= end:
             raise ConfigError("a backfill needs the sources by name, --from, and with --to a later day than --from")
+        window = Window(start, end)
     if unknown := sorted(set(names) - extractors.keys()):
         raise ConfigError(
             f"{', '.join(unknown)}: not in `sources:`, or without a file in extractors/; known: {', '.join(extractors)}"
@@ -145,10 +146,6 @@ def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, d
                 is_success = False
                 console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
     return 0 if is_success else FAILURE
-
-
-def _midnight(day: date | None, settings: Settings) -> datetime | None:
-    return day and datetime.combine(day, datetime.min.time(), ZoneInfo(settings.variables["business_time_zone"]))
 
 
 def print_summary(settings: Settings, console: Console) -> None:

@@ -236,8 +236,8 @@ def load_extractors(settings: Settings) -> dict[str, Extractor]:
         if extractor.source != source:
             raise ConfigError(f"{path}: `source:` must be {source}, like the file")
         for name, resource in extractor.resources.items():
-            for table in resource.tables(name) if resource.selected else ():
-                file = f"{source}/{table}/1.jsonl"
+            for folder in resource.tables(name) if resource.selected else ():
+                file = f"{source}/{folder}/1.jsonl"
                 if not any(fnmatch.fnmatch(file, pattern) for pattern in patterns[source]):
                     raise ConfigError(
                         f"{path}: resources.{name} writes {file}, which no table of sources/{source}.yml reads"
