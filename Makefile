@@ -30,8 +30,8 @@ demo: setup ## load the sample company, run the whole pipeline, show the result
 run: setup ## run the pipeline over your own files in data/landing
 	@$(NPS) run
 
-extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted
-	@$(NPS) extract $(SOURCES)
+extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted [FROM=… TO=…]
+	@$(NPS) extract $(SOURCES) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 dev: setup ## open Dagster on 127.0.0.1:3000
 	@$(NPS) dev

@@ -35,6 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("run", help="run the pipeline over the files in landing/")
     extraction = commands.add_parser("extract", help="bring what is new in the vendors' APIs into landing/")
     extraction.add_argument("sources", nargs="*", help="default: every source that has its credentials")
+    extraction.add_argument(
+        "--from", dest="start", type=date.fromisoformat, help="backfill: what changed since this day"
+    )
+    extraction.add_argument("--to", dest="end", type=date.fromisoformat, help="backfill: and before this day")
     commands.add_parser("summary", help="show the published result")
     known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
     known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
             case "run":
                 return run(settings, console)
             case "extract":
-                return extract(settings, options.sources, console)
+                return extract(settings, options.sources, (options.start, options.end), console)
             case "summary":
                 print_summary(settings, console)
                 return 0
@@ -111,12 +115,22 @@ def run(settings: Settings, console: Console) -> int:
     return 0
 
 
-def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
-    """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/."""
+def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, date | None], console: Console) -> int:
+    """Bring what is new in the APIs of the named sources (default: all with credentials) into landing/.
+
+    With `days`, the first and the one after the last, it is what changed on them, whatever was delivered before.
+    """
     from orchestration.api import ExtractError  # noqa: PLC0415
-    from orchestration.extract import extract  # noqa: PLC0415
+    from orchestration.extract import Window, extract  # noqa: PLC0415
 
     extractors = load_extractors(settings)
+    window = None
+    if any(days):
+        zone = ZoneInfo(settings.variables["business_time_zone"])
+        start, end = (datetime.combine(day, datetime.min.time(), zone) if day else datetime.now(UTC) for day in days)
+        if not names or start >= end:
+            raise ConfigError("a backfill needs the sources by name, --from, and with --to a later day than --from")
+        window = Window(start, end)
     if unknown := sorted(set(names) - extractors.keys()):
         raise ConfigError(
             f"{', '.join(unknown)}: not in `sources:`, or without a file in extractors/; known: {', '.join(extractors)}"
@@ -127,7 +141,7 @@ def extract(settings: Settings, names: Sequence[str], console: Console) -> int:
             console.print(f"[dim]- {name}  skipped: {' and '.join(missing)} not set[/]", soft_wrap=True)
         elif not names or name in names:
             try:
-                for delivery in extract(settings, extractor):
+                for delivery in extract(settings, extractor, window=window):
                     is_success = is_success and delivery.error is None
                     if delivery.error:
                         console.print(f"[red]✗[/] {escape(delivery.error)}", soft_wrap=True)

@@ -6,10 +6,15 @@ store its state before our file is complete. Cursor and state are those of `extr
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import time
+import zipfile
+import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -25,10 +30,16 @@ Record = dict[str, Any]
 
 _LONGEST_EXCERPT = 300
 _MOST_REPEATS = 3
+_LONGEST_POLL_SECONDS = 30.0
+_LONGEST_EXPORT_SECONDS = 3600.0
 
 
 class ExtractError(Exception):
     """The API did not give what was asked for; the message names source, resource, fault and remedy."""
+
+
+class Refused(ExtractError):
+    """The API refuses this key or this request; asking again is of no use before someone changes it."""
 
 
 class Api:
@@ -59,6 +70,7 @@ class Api:
             request_max_retry_delay=retry.longest_wait_seconds,
         ).session
         kind = auth.pop("type", "bearer")
+        self._key_header = kind == "api_key"
         try:
             takes_session = {"session": session} if kind == "oauth2_client_credentials" else {}
             self._auth = get_auth_class(kind)(**auth, **takes_session)
@@ -78,29 +90,25 @@ class Api:
             ExtractError: the API refused, failed for longer than the retries last, or gave something else than
                 the records of a page. What was given so far is not the whole.
         """
-        import requests  # noqa: PLC0415  (comes with dlt)
-
         resource = self._extractor.resources[name]
         where = f"{self._extractor.source}.{name}"
-        # requests lets a hook replace the response; dlt's type does not say so.
-        check: Any = partial(self._checked, where)
+        if resource.export:
+            yield self._exported(where, resource, path, params)
+            return
         pages = self._client.paginate(
             path,
-            params=dict(params),
+            params={key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()},
             paginator=self._paginator(resource),
             data_selector=resource.data_selector,
-            hooks={"response": [check]},
+            hooks=self._hooks(where),
         )
         asked = set()
         previous: list[Record] = []
         repeats = 0
         while True:
             self._keep_pace()
-            try:
+            with self._faults(where):
                 page = next(pages, None)
-            except (requests.RequestException, ValueError) as error:
-                fault = self._redacted(str(error))[:_LONGEST_EXCERPT]  # dlt may put the whole answer into it
-                raise ExtractError(f"{where}: {fault}; nothing was kept, run it again") from None
             if page is None:
                 return
             body = page.response.json()
@@ -119,6 +127,55 @@ class Api:
             if request in asked or repeats == _MOST_REPEATS:
                 raise ExtractError(f"{where}: the API leads back to a page it already gave; nothing was kept")
             asked.add(request)
+
+    def _exported(self, where: str, resource: Resource, path: str, order: Mapping[str, Any]) -> list[Record]:
+        """The records of a file that the API makes to order; it is asked for until it is there."""
+        deadline = time.monotonic() + _LONGEST_EXPORT_SECONDS
+        wait = self._extractor.retry.backoff_seconds
+        response = self._request(where, "POST", path, json=dict(order))
+        job = value_at(response.json(), "result.progressId")
+        file = None
+        while file is None:
+            status = value_at(response.json(), "result.status")
+            if not job or status == "failed" or time.monotonic() > deadline:
+                fault = "is not made within an hour" if job and status != "failed" else "could not be made"
+                raise ExtractError(f"{where}: the export {fault}; run it again: {self._excerpt(response)}")
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_POLL_SECONDS)
+            response = self._request(where, "GET", f"{path}/{job}")
+            # percentComplete says 100 before the file is there, and for a failed export as well.
+            if value_at(response.json(), "result.status") == "complete":
+                file = value_at(response.json(), "result.fileId")
+        content = _unzipped(self._request(where, "GET", f"{path}/{file}/file", read=_unzipped))
+        records = value_at(content, resource.data_selector)
+        if not isinstance(records, list) or any(not isinstance(record, dict) for record in records):
+            raise ExtractError(f"{where}: the exported file has no list of records in {resource.data_selector!r}")
+        return records
+
+    def _request(
+        self, where: str, method: Any, path: str, *, read: Callable[[requests.Response], Any] | None = None, **how: Any
+    ) -> requests.Response:
+        self._keep_pace()
+        with self._faults(where):
+            return self._client.request(path, method=method, hooks=self._hooks(where, read), **how)
+
+    def _hooks(self, where: str, read: Callable[[requests.Response], Any] | None = None) -> Any:
+        # requests lets a hook replace the response; dlt's type does not say so.
+        return {"response": [partial(self._checked, where, read)]}
+
+    @contextmanager
+    def _faults(self, where: str) -> Iterator[None]:
+        """A fault that outlasted the client's retries, as an error a person can act on."""
+        import requests  # noqa: PLC0415  (comes with dlt)
+
+        try:
+            yield
+        except (requests.RequestException, ValueError) as error:
+            fault = self._redacted(str(error))[:_LONGEST_EXCERPT]  # dlt may put the whole answer into it
+            status = getattr(getattr(error, "response", None), "status_code", 0)
+            if _is_refusal(status):  # where the token is asked for
+                raise Refused(f"{where}: {fault} {self._remedy(401)}") from None
+            raise ExtractError(f"{where}: {fault}; nothing was kept, run it again") from None
 
     def _check_page(self, where: str, resource: Resource, page: PageData[Any], body: Any) -> None:
         """Tell an empty page from an answer that is no page at all, for which dlt gives an empty page as well."""
@@ -152,17 +209,27 @@ class Api:
         return urlunsplit(urlsplit(url)._replace(scheme=home.scheme, netloc=home.netloc))
 
     def _checked(
-        self, where: str, response: requests.Response, *, is_second: bool = False, **how: Any
+        self,
+        where: str,
+        read: Callable[[requests.Response], Any] | None,
+        response: requests.Response,
+        *,
+        is_second: bool = False,
+        **how: Any,
     ) -> requests.Response:
         """Look at each response within the client's retries, where raising a RequestException asks for another try."""
         import requests  # noqa: PLC0415
 
         status = response.status_code
         if response.is_redirect:
+            host = urlsplit(response.headers["Location"]).netloc
+            if self._key_header and host not in ("", urlsplit(self._base_url).netloc):
+                # requests takes off Authorization on the way to another host, and no other header.
+                raise Refused(f"{where}: the API leads to another host, {host}, which must not see the key")
             return response
         if status == 401 and not is_second and self._renew_token(response):
             again = response.connection.send(response.request, **how)
-            return self._checked(where, again, is_second=True, **how)
+            return self._checked(where, read, again, is_second=True, **how)
         if status == 429 or status >= 500:
             header = self._extractor.retry.wait_header
             if header and header in response.headers and "Retry-After" not in response.headers:
@@ -171,13 +238,14 @@ class Api:
                 f"HTTP {status} from {response.request.path_url} after {self._extractor.retry.attempts} attempts",
                 response=response,
             )
-        if status >= 400:
-            raise ExtractError(f"{where}: HTTP {status} {self._remedy(status)}: {self._excerpt(response)}")
+        if _is_refusal(status):
+            raise Refused(f"{where}: HTTP {status} {self._remedy(status)}: {self._excerpt(response)}")
         try:
-            response.json()
-        except ValueError:
+            (read or requests.Response.json)(response)
+        except (ValueError, zipfile.BadZipFile, zlib.error):
             # A proxy that cuts an answer still sends 200 and a length.
-            raise requests.exceptions.ChunkedEncodingError("the answer is not whole JSON", response=response) from None
+            kind = "a whole zip file with JSON" if read else "whole JSON"
+            raise requests.exceptions.ChunkedEncodingError(f"the answer is not {kind}", response=response) from None
         return response
 
     def _renew_token(self, response: requests.Response) -> bool:
@@ -208,3 +276,19 @@ class Api:
         for secret in self._secrets:
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
         return text
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status != 429
+
+
+def _unzipped(response: requests.Response) -> Any:
+    """The JSON in a zip file.
+
+    Raises:
+        BadZipFile, zlib.error: the file is cut or damaged.
+        ValueError: it does not hold one file with JSON.
+    """
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        (name,) = archive.namelist()
+        return json.loads(archive.read(name))

@@ -6,7 +6,11 @@
 
 Killed before the rename, an extraction has delivered nothing and is repeated whole; killed after it, the same records
 are delivered once more, which the warehouse counts once. Each extraction asks again for the last days (`overlap_days`)
-and leaves out the records that came unchanged the last time.
+and leaves out the records that came unchanged the last time. A long one goes these three steps for one part after the
+other, where what was read so far is the whole up to some time.
+
+A backfill asks for the records of a window, whatever was delivered before, and neither reads nor moves the cursor: what
+it brings are further versions of the same keys.
 """
 
 from __future__ import annotations
@@ -17,27 +21,39 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from orchestration.api import Api, ExtractError, Record
-from orchestration.extractors import START_VALUE, Extractor, Incremental, Resource, value_at
+from orchestration.api import Api, ExtractError, Record, Refused
+from orchestration.extractors import END_VALUE, START_VALUE, Extractor, Incremental, Resource, value_at
 from orchestration.settings import ConfigError, Settings
+
+# Of a part; some minutes at the pace of the slowest API.
+_PAGES_OF_A_PART = 50
+
+
+@dataclass(frozen=True)
+class Window:
+    """The times to ask for, from `start` up to and without `end`; both with a time zone."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one resource brought: the new file, if any, and the number of its records; or why there is none."""
+    """What one resource brought: the new files and the number of its records; or why there is none."""
 
     source: str
     resource: str
-    file: str | None = None  # relative to landing/
+    files: tuple[str, ...] = ()  # relative to landing/
     records: int = 0
     unchanged: int = 0
     error: str | None = None
+    is_refused: bool = False  # the same request will fail again
 
 
 @dataclass
@@ -52,66 +68,109 @@ class Progress:
 
 
 def extract(
-    settings: Settings, extractor: Extractor, environment: Mapping[str, str] = os.environ
+    settings: Settings,
+    extractor: Extractor,
+    environment: Mapping[str, str] = os.environ,
+    window: Window | None = None,
 ) -> Iterator[Delivery]:
-    """Bring what is new in every resource of a source into landing/; a resource that fails leaves the others alone.
+    """Bring what is new, or what changed in a window, into landing/; a resource that fails leaves the others alone.
+
+    A window leaves out the lists that know no time: each extraction reads them whole.
 
     Raises:
-        ConfigError: an environment variable is missing; the message names it.
+        ConfigError: an environment variable is missing, or nothing of this source can be asked for by time.
         ExtractError: another process is extracting this source.
     """
+    if window and not extractor.asks_by_time:
+        raise ConfigError(f"{extractor.source}: its API cannot be asked by time; each extraction reads everything")
     api = Api(extractor, settings, environment)
     state = _State(settings.extract_state / f"{extractor.source}.json")
     with _lock(settings.extract_state / f"{extractor.source}.lock", extractor.source):
         parents: dict[str, list[Record]] = {}
         for name, resource in extractor.resources.items():
-            if not resource.selected:
+            if not resource.selected or (window and not resource.incremental):
                 continue
             try:
-                yield _extract_resource(settings, extractor, api, state, name, parents)
+                yield _extract_resource(settings, extractor, api, state, name, parents, window)
             except ExtractError as error:
-                yield Delivery(extractor.source, name, error=str(error))
+                yield Delivery(extractor.source, name, error=str(error), is_refused=isinstance(error, Refused))
 
 
 def _extract_resource(
-    settings: Settings, extractor: Extractor, api: Api, state: _State, name: str, parents: dict[str, list[Record]]
+    settings: Settings,
+    extractor: Extractor,
+    api: Api,
+    state: _State,
+    name: str,
+    parents: dict[str, list[Record]],
+    window: Window | None,
 ) -> Delivery:
     resource = extractor.resources[name]
-    known = state.read(name)
+    known = Progress() if window else state.read(name)
     started = datetime.now(UTC)
-    folder = settings.landing / extractor.source / (resource.table or name)
-    file = f"{started:%Y%m%dT%H%M%S%fZ}_{name}.jsonl"
     after = Progress()
     seen: dict[str, tuple[str, datetime | None]] = {}
+    files: list[str] = []
     written = 0
-    with _new_file(folder, file) as draft:
-        for member in _members(extractor, api, resource, parents):
-            key = resource.path_of(member) if resource.parent else ""
-            cursor = known.cursors.get(key)
-            newest = cursor
-            for page in api.pages(name, resource.path_of(member), _params(resource, cursor)):
+    pages = _pages(extractor, api, name, known, parents, window)
+    is_whole = False
+    while not is_whole:
+        with ExitStack() as drafts:
+            file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}_{name}.jsonl"
+            lines = {
+                table: drafts.enter_context(_new_file(settings.landing / extractor.source / table, file))
+                # Renamed from the last to the first: a record comes after the rows that belong to it.
+                for table in reversed(resource.tables(name))
+            }
+            is_whole = True
+            for number, (member, page, ends_part) in enumerate(pages, start=1):
+                key = resource.path_of(member) if resource.parent else ""
+                if key in known.cursors:
+                    after.cursors.setdefault(key, known.cursors[key])
                 for record in page:
-                    line = json.dumps(_shaped(record, resource, member), ensure_ascii=False, separators=(",", ":"))
                     moment = _moment(record, resource.incremental)
-                    if moment is not None and (newest is None or moment > newest):
-                        newest = moment
-                    digest = hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:20]
+                    if window and moment is not None and moment >= window.end:
+                        continue
+                    if moment is not None:
+                        # A record changed while we read may have left the pages to come: the next start must lie
+                        # before it.
+                        after.cursors[key] = min(max(moment, after.cursors.get(key, moment)), started)
+                    digest = _digest(_line(_shaped(record, resource, member)))
                     if digest not in known.delivered and digest not in seen:
-                        draft.write(line + "\n")
+                        for table, row in _rows(record, resource, member, name):
+                            lines[table].write(_line(row) + "\n")
                         written += 1
                     seen[digest] = (key, moment)
-            if newest is not None:
-                # A record changed while we read may have left the pages to come: the next start must lie before it.
-                after.cursors[key] = min(newest, started)
-    after.delivered = _given_again(seen, after, resource.incremental)
-    state.write(name, after)
-    return Delivery(
-        source=extractor.source,
-        resource=name,
-        file=f"{extractor.source}/{folder.name}/{file}" if written else None,
-        records=written,
-        unchanged=len(seen) - written,
-    )
+                if ends_part and number >= _PAGES_OF_A_PART:
+                    is_whole = False
+                    break
+            delivered = [table for table, draft in lines.items() if draft.tell()]
+        files += [f"{extractor.source}/{table}/{file}" for table in delivered]
+        if window is None:
+            progress = Progress(dict(after.cursors), _given_again(seen, after, resource.incremental))
+            if not is_whole:  # what is still to come stands as the last extraction left it
+                progress.cursors = known.cursors | progress.cursors
+                progress.delivered |= known.delivered
+            state.write(name, progress)
+    return Delivery(extractor.source, name, tuple(files), records=written, unchanged=len(seen) - written)
+
+
+def _pages(
+    extractor: Extractor,
+    api: Api,
+    name: str,
+    known: Progress,
+    parents: dict[str, list[Record]],
+    window: Window | None,
+) -> Iterator[tuple[Record, list[Record], bool]]:
+    """Each page with the member of the parent resource it is of, and whether the next extraction could start there."""
+    resource = extractor.resources[name]
+    for member in _members(extractor, api, resource, parents):
+        cursor = known.cursors.get(resource.path_of(member) if resource.parent else "")
+        params = _params(resource, cursor, window)
+        for page in api.pages(name, resource.path_of(member), params):
+            yield member, page, bool(resource.incremental and resource.incremental.oldest_first)
+        yield member, [], resource.incremental is not None
 
 
 def _members(extractor: Extractor, api: Api, resource: Resource, parents: dict[str, list[Record]]) -> list[Record]:
@@ -121,18 +180,47 @@ def _members(extractor: Extractor, api: Api, resource: Resource, parents: dict[s
         return [{}]
     if name not in parents:
         parent = extractor.resources[name]
-        parents[name] = [record for page in api.pages(name, parent.path, _params(parent, None)) for record in page]
+        parents[name] = [
+            record
+            for member in _members(extractor, api, parent, parents)
+            for page in api.pages(name, parent.path_of(member), parent.params)
+            for record in page
+        ]
     return parents[name]
 
 
-def _params(resource: Resource, cursor: datetime | None) -> dict[str, Any]:
-    """The parameters with the start value in them; the one that holds it is left out where there is none yet."""
-    start = resource.incremental.start_value(cursor) if resource.incremental else None
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value).replace(START_VALUE, str(start))
-        for name, value in resource.params.items()
-        if start is not None or START_VALUE not in str(value)
-    }
+def _params(resource: Resource, cursor: datetime | None, window: Window | None) -> dict[str, Any]:
+    """The parameters with the times in them; one that holds a time is left out where there is none."""
+    times: dict[str, datetime | None] = {}
+    if resource.incremental:
+        times[START_VALUE] = window.start if window else resource.incremental.start(cursor)
+        times[END_VALUE] = window.end if window else None
+    params: dict[str, Any] = dict(resource.params)
+    for place, moment in times.items():
+        for name, value in list(params.items()):
+            if place not in str(value):
+                continue
+            if moment is None or resource.incremental is None:
+                del params[name]
+            else:
+                params[name] = str(value).replace(place, str(resource.incremental.as_asked(moment)))
+    return params
+
+
+def _rows(record: Record, resource: Resource, member: Record, name: str) -> Iterator[tuple[str, Record]]:
+    """The rows of a record with their tables: itself, and those of `rows` in the place of the object that held them."""
+    shaped = _shaped(record, resource, member)
+    if resource.rows:
+        del shaped[resource.rows.object]
+        lifted = {path.removeprefix(f"{resource.rows.object}.") for path in resource.columns.values()}
+        for field, value in record[resource.rows.object].items():
+            if field in lifted:
+                continue
+            for table, pattern in resource.rows.tables.items():
+                if found := re.fullmatch(pattern, field):
+                    yield table, {resource.rows.key: shaped["id"]} | found.groupdict() | {"value": value}
+                    break
+    yield resource.table or name, shaped
 
 
 def _shaped(record: Record, resource: Resource, parent: Record) -> Record:
@@ -152,6 +240,14 @@ def _shaped(record: Record, resource: Resource, parent: Record) -> Record:
             shaped[column] = value_at(record, path)
             shaped.pop(path, None)
     return shaped
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(line: str) -> str:
+    return hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:20]
 
 
 def _snake_case(name: str) -> str:

@@ -18,6 +18,7 @@ from orchestration.settings import ROOT, ConfigError, Settings, read_yaml
 from orchestration.sources import Name, load_sources
 
 START_VALUE = "{incremental.start_value}"
+END_VALUE = "{incremental.end_value}"
 _PARENT = re.compile(r"\{resources\.([a-z0-9_]+)\.([A-Za-z0-9_.]+)\}")
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 _SECRETS = ("token", "password", "api_key", "client_secret", "access_token")
@@ -36,21 +37,29 @@ class Incremental(_Strict):
 
     # The record's time; the first of several that has a value counts.
     cursor_path: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-    # How the API wants the time in {incremental.start_value}: epoch_seconds or an strftime format, in UTC.
+    # How the API wants the times in {incremental.start_value} and, where it takes one, {incremental.end_value}:
+    # epoch_seconds or an strftime format, in UTC.
     format: str = "epoch_seconds"
     # What the first request asks for; without it, the parameter with the start value is left out.
     initial_value: date | None = None
     overlap_days: float = Field(default=3, ge=0)
 
-    def start_value(self, cursor: datetime | None) -> str | int | None:
-        """The time to ask from, as the API wants it: the cursor less the overlap, or the initial value."""
+    # The API gives the oldest change first and pages by time: what was read so far is the whole up to there, so that a
+    # long read can be delivered in parts.
+    oldest_first: bool = False
+
+    def start(self, cursor: datetime | None) -> datetime | None:
+        """The time to ask from: the cursor less the overlap, or the initial value."""
         if cursor is not None:
-            start = cursor - timedelta(days=self.overlap_days)
-        elif self.initial_value is not None:
-            start = datetime(self.initial_value.year, self.initial_value.month, self.initial_value.day, tzinfo=UTC)
-        else:
-            return None
-        return int(start.timestamp()) if self.format == "epoch_seconds" else start.strftime(self.format)
+            return cursor - timedelta(days=self.overlap_days)
+        if self.initial_value is not None:
+            return datetime(self.initial_value.year, self.initial_value.month, self.initial_value.day, tzinfo=UTC)
+        return None
+
+    def as_asked(self, moment: datetime) -> str | int:
+        """A time as the API wants it."""
+        moment = moment.astimezone(UTC)
+        return int(moment.timestamp()) if self.format == "epoch_seconds" else moment.strftime(self.format)
 
 
 class LastPage(_Strict):
@@ -60,10 +69,23 @@ class LastPage(_Strict):
     shorter_than: int | None = None
 
 
+class Rows(_Strict):
+    """The members of an object in a record that become rows of other tables: the first pattern that fits takes one."""
+
+    object: str
+    # The column for the `id` of the record they belong to; the named groups of the pattern and `value` are the others.
+    key: Name
+    tables: dict[Name, str] = Field(min_length=1)
+
+
 class Resource(_Strict):
     """One list of records that the API gives."""
 
     path: str
+    # True where the records are a file that must be ordered, as Qualtrics has it: `params` are the order, `path` takes
+    # it and answers with a progressId, <path>/<progressId> gives the fileId once it is made, <path>/<fileId>/file is a
+    # zip file with one JSON in it.
+    export: bool = False
     params: dict[str, str | int | bool] = {}
     # Where in the answer the records are: `$` for the answer itself, else field.field.
     data_selector: str = Field(default="$", pattern=r"^(\$|\w+(\.\w+)*)$")
@@ -78,6 +100,11 @@ class Resource(_Strict):
     # a copy, `prefix_*: object.*` lifts all, `new: resources.parent.field` adds from the parent.
     columns: dict[str, str] = {}
     names: Literal["as_delivered", "snake_case"] = "as_delivered"
+    rows: Rows | None = None
+
+    def tables(self, name: str) -> list[str]:
+        """The folders it fills, its own the last; `name` is that of the resource."""
+        return [*(self.rows.tables if self.rows else ()), self.table or name]
 
     @property
     def parent(self) -> str | None:
@@ -94,6 +121,8 @@ class Resource(_Strict):
         asks = any(START_VALUE in str(value) for value in self.params.values())
         if asks != (self.incremental is not None):
             raise ValueError(f"`incremental:` and a parameter with {START_VALUE} go together")
+        if not asks and any(END_VALUE in str(value) for value in self.params.values()):
+            raise ValueError(f"a parameter with {END_VALUE} needs one with {START_VALUE}")
         return self
 
 
@@ -132,15 +161,21 @@ class Extractor(_Strict):
 
     @model_validator(mode="after")
     def _parents_are_whole(self) -> Extractor:
+        above: dict[str, Resource] = {}
         for name, resource in self.resources.items():
-            if resource.parent is None:
-                continue
-            parent = self.resources.get(resource.parent)
-            if parent is None:
-                raise ValueError(f"resources.{name}: there is no resource {resource.parent}")
-            if parent.incremental or parent.parent:
-                raise ValueError(f"resources.{name}: its parent {resource.parent} must be a plain, whole list")
+            if resource.parent is not None:
+                parent = above.get(resource.parent)
+                if parent is None:
+                    raise ValueError(f"resources.{name}: there is no resource {resource.parent} above it")
+                if parent.incremental or parent.export:
+                    raise ValueError(f"resources.{name}: its parent {resource.parent} must be a plain, whole list")
+            above[name] = resource
         return self
+
+    @property
+    def asks_by_time(self) -> bool:
+        """Whether some of its records can be asked for by their time."""
+        return any(resource.incremental for resource in self.resources.values())
 
     @property
     def base_url_variable(self) -> str:
@@ -201,11 +236,12 @@ def load_extractors(settings: Settings) -> dict[str, Extractor]:
         if extractor.source != source:
             raise ConfigError(f"{path}: `source:` must be {source}, like the file")
         for name, resource in extractor.resources.items():
-            file = f"{source}/{resource.table or name}/1.jsonl"
-            if resource.selected and not any(fnmatch.fnmatch(file, pattern) for pattern in patterns[source]):
-                raise ConfigError(
-                    f"{path}: resources.{name} writes {file}, which no table of sources/{source}.yml reads"
-                )
+            for folder in resource.tables(name) if resource.selected else ():
+                file = f"{source}/{folder}/1.jsonl"
+                if not any(fnmatch.fnmatch(file, pattern) for pattern in patterns[source]):
+                    raise ConfigError(
+                        f"{path}: resources.{name} writes {file}, which no table of sources/{source}.yml reads"
+                    )
         extractors[source] = extractor
     return extractors
 

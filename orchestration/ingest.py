@@ -4,7 +4,7 @@ One asset per raw table, one step for all of them, so that the guard passes over
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,8 @@ import dagster as dg
 
 from expectations.thresholds import read_thresholds
 from orchestration import loader
-from orchestration.landing import landing_key
+from orchestration.extractors import Extractor
+from orchestration.landing import extracted_keys
 from orchestration.loader import Load
 from orchestration.quality import as_check_result
 from orchestration.readers import RefusedFile
@@ -173,8 +174,8 @@ def lake_assets(sources: Sources) -> list[dg.AssetSpec]:
     ]
 
 
-def raw_table_assets(settings: Settings, sources: Sources, extracted: Collection[str] = ()) -> dg.AssetsDefinition:
-    """The raw tables of the lake as Dagster assets, each with two blocking checks; `extracted` sources have an API."""
+def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[str, Extractor]) -> dg.AssetsDefinition:
+    """The raw tables of the lake as Dagster assets, each with two blocking checks, below those of the APIs."""
     keys = {dg.AssetKey(list(key)): tables for key, tables in sources.lake_tables.items()}
 
     @dg.multi_asset(
@@ -183,7 +184,7 @@ def raw_table_assets(settings: Settings, sources: Sources, extracted: Collection
         specs=[
             dg.AssetSpec(
                 key,
-                deps=sorted({landing_key(t.source_system) for t in tables if t.source_system in extracted}),
+                deps=extracted_keys(extractors[s] for s in {t.source_system for t in tables} & extractors.keys()),
                 group_name="raw",
                 owners=["team:data-engineering"],
                 kinds={"parquet"},

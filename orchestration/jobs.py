@@ -6,14 +6,14 @@ import json
 import dagster as dg
 
 from orchestration import loader
-from orchestration.landing import GROUP
+from orchestration.landing import BACKFILL, GROUP
 from orchestration.readers import RefusedFile
 from orchestration.settings import Settings
 from orchestration.sources import Sources
 
 PIPELINE = dg.define_asset_job(
     "pipeline",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(GROUP),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(GROUP, BACKFILL),
     description="load, guard, dbt build, guard, publish",
 )
 EXTRACT = dg.define_asset_job(

@@ -52,7 +52,17 @@ def shown(sample: Pipeline) -> dict[str, Any]:
 def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> None:
     assets = shown["assets"]
     groups = {asset["group"] for asset in assets.values()}
-    assert groups == {"landing", "raw", "reference", "staging", "intermediate", "marts", "quality", "serving"}
+    assert groups == {
+        "landing",
+        "backfill",
+        "raw",
+        "reference",
+        "staging",
+        "intermediate",
+        "marts",
+        "quality",
+        "serving",
+    }
     assert [key for key, asset in assets.items() if not asset["owners"] or not asset["description"]] == []
     for key in (
         "delighted/survey_responses",

@@ -36,6 +36,7 @@ from tests.integration.vendor_apis import (
     KEY,
     Delighted,
     HubSpot,
+    Qualtrics,
     Record,
     Reply,
     Request,
@@ -45,6 +46,7 @@ from tests.integration.vendor_apis import (
     Typeform,
     Vendor,
     Zendesk,
+    epoch,
     serve,
 )
 
@@ -76,7 +78,7 @@ class House:
     def error(self, resource: str) -> str:
         """The error of one resource; nothing of it was delivered."""
         delivery = next(delivery for delivery in self.extract() if delivery.resource == resource)
-        assert delivery.error is not None and delivery.file is None
+        assert delivery.error is not None and delivery.files == ()
         assert KEY not in delivery.error
         return delivery.error
 
@@ -181,10 +183,10 @@ def test_delighted(delighted: House) -> None:
     assert delighted.records("unsubscribes") == data(delighted).unsubscribes
     assert (deliveries["survey_responses"].records, deliveries["survey_responses"].unchanged) == (10, 0)
     # Without a new record there is no file at all: none for bounces now, none for any table the second time.
-    assert deliveries["bounces"].file is None and delighted.files("bounces") == []
+    assert deliveries["bounces"].files == () and delighted.files("bounces") == []
     first = len(delighted.server.requests)
     again = delighted.succeed()
-    assert [delivery.file for delivery in again.values()] == [None] * 4
+    assert [delivery.files for delivery in again.values()] == [()] * 4
     assert again["people"].unchanged == 7
     since = {int(r.params["updated_since"]) for r in delighted.server.requests[first:] if "responses" in r.path}
     assert since == {MAY + 10 * 3600 - 3 * DAY}, "the newest answer less three days"
@@ -389,6 +391,126 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         assert len(errors) == 5 and all("/services/oauth2/token" in error for error in errors), errors
 
 
+SURVEY = "/surveys/SV_1/export-responses"
+
+
+def qualtrics_answer(number: int, score: int, **values: Any) -> Record:
+    moment = f"2025-05-{number:02}T12:00:00Z"
+    known = {"startDate": moment, "endDate": moment, "recordedDate": moment, "lastModifiedDate": moment, "status": 0}
+    known |= {"finished": 1, "progress": 100, "_recordId": f"R_{number}", "distributionChannel": "email"}
+    asked = {"QID1": score, "QID1_NPS_GROUP": 3, "QID2_TEXT": f"Answer {number}", "1_QID9": 5, "account_id": "001"}
+    return {"responseId": f"R_{number}", "values": known | asked | values, "labels": {"finished": "True"}}
+
+
+@pytest.fixture
+def qualtrics(tmp_path: Path) -> Iterator[House]:
+    question = {"QuestionID": "QID1", "QuestionType": "MC", "Selector": "NPS", "QuestionText": "?"}
+    mailing = {"requestType": "Invite", "sendDate": "2025-05-01T00:00:00Z", "parentDistributionId": None}
+    sent = {"status": "Success", "sentAt": "2025-05-01T00:00:00Z", "openedAt": None, "responseStartedAt": None}
+    contact = {"firstName": "C", "email": "c@shop.example", "extRef": "003", "unsubscribed": False}
+    opted_out = {"directoryUnsubscribed": True, "directoryUnsubscribeDate": "2025-05-02T00:00:00Z"}
+    api_data = Qualtrics(
+        surveys={"SV_1": [qualtrics_answer(number, 9) for number in range(1, 6)], "SV_2": []},
+        lists={
+            "survey-definitions/SV_1/questions": [question | {"DataExportTag": f"Q{n}"} for n in range(3)],
+            "distributions/SV_1": [
+                mailing | {"id": f"EMD_{n}", "surveyLink": {"surveyId": "SV_1"}} for n in range(1, 4)
+            ],
+            "distributions/EMD_2/history": [
+                sent | {"distributionId": "EMD_2", "contactId": f"CID_{n}", "responseId": None} for n in range(3)
+            ],
+            "directories": [{"directoryId": "POOL_1"}],
+            "directories/POOL_1/contacts": [contact | {"contactId": f"CID_{n}"} for n in range(5)],
+            "directories/POOL_1/contacts/optedOutContacts": [contact | opted_out | {"contactId": "CID_4"}],
+        },
+    )
+    secrets = {"QUALTRICS_DATA_CENTER": "iad1", "QUALTRICS_API_TOKEN": KEY}
+    with vendor("qualtrics", api_data, tmp_path, secrets, "/API/v3") as house:
+        yield house
+
+
+def test_qualtrics(qualtrics: House) -> None:
+    qualtrics.succeed()
+    api_data = qualtrics.server.vendor
+    assert isinstance(api_data, Qualtrics)
+    answers = qualtrics.latest("survey_response")
+    assert set(answers) == {f"R_{n}" for n in range(1, 6)}
+    assert {"survey_id": "SV_1", "finished": 1, "distribution_channel": "email"}.items() <= answers["R_1"].items()
+    assert "values" not in answers["R_1"]
+    # Every value is in one table; what is derived from an answer is no answer to its question.
+    given = [row for row in qualtrics.records("question_response") if row["response_id"] == "R_1"]
+    assert {row["question_id"]: row["value"] for row in given} == {
+        "QID1": 9,
+        "QID1_NPS_GROUP": 3,
+        "QID2": "Answer 1",
+        "1_QID9": 5,
+    }
+    embedded = qualtrics.records("survey_embedded_data")[0]
+    assert embedded == {"response_id": "R_1", "key": "account_id", "value": "001"}
+    assert len(qualtrics.records("question")) == 3 and len(qualtrics.records("distribution_contact")) == 3
+    assert {row["survey_link_survey_id"] for row in qualtrics.records("distribution")} == {"SV_1"}
+    contacts = qualtrics.records("directory_contact")
+    assert len(contacts) == 6 and contacts[-1]["directory_unsubscribe_date"] == "2025-05-02T00:00:00Z"
+    qualtrics.assert_loads()
+
+    # An answer is edited between two exports: it is there again, with its rows, and nothing else is.
+    api_data.surveys["SV_1"][3]["values"].update(QID1=2, lastModifiedDate="2025-05-06T00:00:00Z")
+    assert {name: delivery.records for name, delivery in qualtrics.succeed().items() if delivery.records} == {
+        "survey_response": 1
+    }
+    assert api_data.exports[-2]["startDate"] == "2025-05-02T12:00:00Z", "the newest change less three days"
+    rows = [row for row in qualtrics.records("question_response") if row["question_id"] == "QID1"]
+    assert [row["value"] for row in rows if row["response_id"] == "R_4"] == [9, 2]
+    assert qualtrics.succeed()["survey_response"].records == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "fault"),
+    [
+        (SURVEY, "POST", Reply({}, 429, {"Retry-After": "1"})),
+        (f"{SURVEY}/ES_1", "GET", Reply({}, 500)),
+        (f"{SURVEY}/ES_1-def/file", "GET", Reply(b"PK" * 99, cut=True)),
+        (f"{SURVEY}/ES_1-def/file", "GET", Reply(b"PK" * 99, truncate=True)),
+    ],
+    ids=["429 to the order", "500 while it is made", "connection cut", "half a zip file"],
+)
+def test_an_export_bears_a_passing_fault(qualtrics: House, path: str, method: str, fault: Reply) -> None:
+    faults = [fault]
+
+    def pass_by(request: Request) -> Reply | None:
+        is_there = request.method == method and request.path.endswith(path)
+        return faults.pop() if faults and is_there else None
+
+    qualtrics.server.before = pass_by
+    qualtrics.succeed()
+    assert not faults and len(qualtrics.records("survey_response")) == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "message"),
+    [
+        (
+            f"{SURVEY}/ES_1",
+            Reply({"result": {"status": "failed"}, "meta": {"requestId": "r-9"}}),
+            "could not be made.*r-9",
+        ),
+        (SURVEY, Reply({"result": {}}), "could not be made"),
+        (f"{SURVEY}/ES_1-def/file", Reply(b"PK" * 99), "not a whole zip file with JSON"),
+        (f"{SURVEY}/ES_1", Reply({}, 401), "survey_response: HTTP 401 .*renew QUALTRICS_API_TOKEN"),
+        (f"{SURVEY}/ES_1-def/file", Reply("", 302, {"Location": "http://files.example/1"}), "another host"),
+    ],
+    ids=["failed", "no job", "no zip file", "token expired on the way", "another host"],
+)
+def test_a_failed_export_leaves_nothing_and_is_named(qualtrics: House, path: str, fault: Reply, message: str) -> None:
+    qualtrics.server.before = lambda request: fault if request.path.endswith(path) else None
+    assert re.search(message, qualtrics.error("survey_response"))
+    assert [qualtrics.files(table) for table in ("survey_response", "question_response")] == [[], []]
+    assert len(qualtrics.records("directory_contact")) == 6, "the other tables are extracted all the same"
+    qualtrics.server.before = lambda _: None
+    qualtrics.succeed()
+    assert len(qualtrics.records("survey_response")) == 5, "the cursor had not moved"
+
+
 # ----------------------------------------------------------------------------------------------------- faults
 
 
@@ -583,47 +705,140 @@ def test_one_extraction_at_a_time(delighted: House) -> None:
     delighted.succeed()
 
 
+def killed(house: House, home: Path, kill_at: int) -> bool:
+    """Run `extract` in a process of its own, killed (SIGKILL) about that many requests later; whether it was."""
+    home.mkdir(exist_ok=True)
+    folders = {"NPS_DATA_DIR": str(house.settings.data_dir), "NPS_CONFIG_DIR": str(house.settings.config_dir)}
+    first = len(house.server.requests)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestration", "extract"],
+        cwd=ROOT,
+        env=os.environ | house.environment | folders | {"HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+    )
+    while process.poll() is None:
+        if kill_at and len(house.server.requests) - first >= kill_at:
+            time.sleep(random.random() / 50)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        time.sleep(0.001)
+    assert kill_at or process.returncode == 0
+    return process.returncode == -signal.SIGKILL
+
+
 def test_killed_at_any_moment(delighted: House, tmp_path: Path) -> None:
     """SIGKILL at random requests, while answers come in and change: nothing is lost, and no half file is seen."""
     random.seed(7)
     api_data = data(delighted)
     api_data.answers[:] = [answer(number) for number in range(1, 61)]
-    home = tmp_path / "home"
-    home.mkdir()
-    environment = (
-        os.environ
-        | delighted.environment
-        | {
-            "HOME": str(home),
-            "NPS_DATA_DIR": str(delighted.settings.data_dir),
-            "NPS_CONFIG_DIR": str(delighted.settings.config_dir),
-        }
-    )
-
-    def run(kill_at: int) -> int:
-        first = len(delighted.server.requests)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestration", "extract"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
-        )
-        while process.poll() is None:
-            if kill_at and len(delighted.server.requests) - first >= kill_at:
-                time.sleep(random.random() / 50)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            time.sleep(0.001)
-        return process.returncode
-
     kills = 0
     for number in range(6):
-        kills += run(kill_at=random.randint(1, 26)) == -signal.SIGKILL
+        kills += killed(delighted, tmp_path / "home", random.randint(1, 26))
         assert all(json.loads(line) for file in delighted.files("survey_responses") for line in file.open())
         api_data.answers.append(answer(100 + number))
         api_data.answers[number].update(score=number, updated_at=int(time.time()))
     assert kills >= 4
-    assert run(kill_at=0) == 0
+    killed(delighted, tmp_path / "home", kill_at=0)
     assert delighted.latest("survey_responses") == {a["id"]: a for a in api_data.answers}
     assert delighted.latest("people") == {p["id"]: p for p in api_data.people}
-    assert list(home.iterdir()) == [], "dlt writes nothing into the home folder"
+    assert list((tmp_path / "home").iterdir()) == [], "dlt writes nothing into the home folder"
+
+
+def test_an_export_killed_at_any_moment(qualtrics: House, tmp_path: Path) -> None:
+    random.seed(11)
+    api_data = qualtrics.server.vendor
+    assert isinstance(api_data, Qualtrics)
+    kills = 0
+    for number in range(3):
+        kills += killed(qualtrics, tmp_path / "home", random.randint(18, 30))
+        api_data.surveys["SV_2"].append(qualtrics_answer(20 + number, number))
+    assert kills >= 2
+    qualtrics.succeed()
+    answers = {a["responseId"]: a["values"]["QID1"] for survey in api_data.surveys.values() for a in survey}
+    assert set(qualtrics.latest("survey_response")) == set(answers)
+    scores = [row for row in qualtrics.records("question_response") if row["question_id"] == "QID1"]
+    assert {row["response_id"]: row["value"] for row in scores} == answers
+
+
+def test_a_long_read_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts that were delivered are not read again, but for the overlap."""
+    monkeypatch.setattr(extraction, "_PAGES_OF_A_PART", 3)
+    tickets = [{"id": n, "updated_at": f"2025-{n:02}-01T12:00:00Z", "via": {"channel": "web"}} for n in range(1, 13)]
+    zendesk = Zendesk(tickets=tickets, page_size=1)
+    secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
+    with vendor("zendesk", zendesk, tmp_path, secrets, "/api/v2") as house:
+        house.change(lambda c: c.update(resources={"ticket": c["resources"]["ticket"]}))
+        house.server.before = once(9, Reply({}, 403))
+        assert house.extract()[0].is_refused
+        assert [record["id"] for record in house.records("ticket")] == [1, 2, 3, 4, 5, 6], "two parts"
+        house.server.before = lambda _: None
+        first = len(house.server.requests)
+        assert house.succeed()["ticket"].records == 6
+        assert epoch("2025-05-28T12:00:00Z") <= int(house.server.requests[first].params["start_time"])
+        assert [record["id"] for record in house.records("ticket")] == list(range(1, 13)), "nothing twice"
+        assert house.succeed()["ticket"].records == 0
+
+
+# ---------------------------------------------------------------------------------------------------- backfills
+
+
+def test_a_backfill_asks_for_a_window_and_leaves_the_cursor(delighted: House) -> None:
+    delighted.succeed()
+    state = (delighted.settings.extract_state / "delighted.json").read_bytes()
+    data(delighted).answers[2].update(score=0)  # corrected by the vendor without a new time
+    data(delighted).answers.append(answer(-400, comment="imported by the vendor, long ago"))
+    first = len(delighted.server.requests)
+    at = [datetime.fromtimestamp(MAY + hours * 3600, UTC) for hours in (-1000, 5)]
+    window = extraction.Window(*at)
+
+    def backfill() -> dict[str, int]:
+        found = extraction.extract(delighted.settings, delighted.extractor, delighted.environment, window)
+        return {delivery.resource: delivery.records for delivery in found}
+
+    assert backfill() == {"survey_responses": 5, "unsubscribes": 1, "bounces": 0}, "answers 1 to 4 and the one imported"
+    asked = {
+        (r.params["updated_since"], r.params["updated_until"])
+        for r in delighted.server.requests[first:]
+        if "responses" in r.path
+    }
+    assert asked == {(str(int(at[0].timestamp())), str(int(at[1].timestamp())))}
+    assert (delighted.settings.extract_state / "delighted.json").read_bytes() == state
+    assert delighted.latest("survey_responses") == {a["id"]: a for a in data(delighted).answers}
+    assert [load.rows for load in loads(delighted, "survey_responses")] == [10, 5]
+    backfill()  # again, as after a kill: the same file, which the loader knows
+    assert loads(delighted, "survey_responses") == []
+    # The extraction of every day goes on where it was: within its overlap, the corrected answer is news to it.
+    data(delighted).answers.append(answer(11))
+    assert delighted.succeed()["survey_responses"].records == 2
+
+
+@pytest.mark.parametrize("source", ["zendesk", "salesforce"])
+def test_an_api_that_knows_no_end_is_cut_at_it(source: str, tmp_path: Path) -> None:
+    """These give everything since a time: what is later is left out here."""
+    moments = [f"2025-05-{day:02}T12:00:00" for day in (1, 2, 3)]
+    zendesk = Zendesk(tickets=[{"id": n, "updated_at": f"{moment}Z", "via": {}} for n, moment in enumerate(moments)])
+    rows = [{"Id": str(n), "SystemModstamp": f"{moment}.000+0000"} for n, moment in enumerate(moments)]
+    salesforce = Salesforce(dict.fromkeys(("Account", "Contact", "User", "Case", "Opportunity"), rows))
+    secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
+    secrets |= {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": KEY}
+    path, answers, table = {
+        "zendesk": ("/api/v2", zendesk, "ticket"),
+        "salesforce": ("/services/data/v65.0", salesforce, "account"),
+    }[source]
+    assert callable(answers)
+    with vendor(source, answers, tmp_path, secrets, path) as house:
+        house.environment["SALESFORCE_INSTANCE_URL"] = house.server.url
+        window = extraction.Window(datetime(2025, 5, 2, tzinfo=UTC), datetime(2025, 5, 3, tzinfo=UTC))
+        found = list(extraction.extract(house.settings, house.extractor, house.environment, window))
+        assert [delivery.error for delivery in found if delivery.error] == []
+        assert [str(record["id"]) for record in house.records(table)] == ["1"]
+
+
+def test_a_source_that_knows_no_time_has_no_backfill(tmp_path: Path) -> None:
+    with vendor("hubspot", HubSpot({}), tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
+        window = extraction.Window(datetime(2025, 5, 2, tzinfo=UTC), datetime(2025, 5, 3, tzinfo=UTC))
+        with pytest.raises(ConfigError, match="cannot be asked by time"):
+            list(extraction.extract(house.settings, house.extractor, house.environment, window))
 
 
 # ------------------------------------------------------------------------------------- from the API to the lake
@@ -771,7 +986,7 @@ def test_the_asset_extracts_or_is_skipped(delighted: House, monkeypatch: pytest.
 
     from orchestration.landing import landing_assets  # noqa: PLC0415
 
-    assets = landing_assets(delighted.settings, {"delighted": delighted.extractor})
+    assets, _ = ([asset] for asset in landing_assets(delighted.settings, {"delighted": delighted.extractor}))
     instance = dg.DagsterInstance.ephemeral()
     monkeypatch.delenv("DELIGHTED_API_KEY", raising=False)
     skipped = dg.materialize(assets, instance=instance)
@@ -781,6 +996,48 @@ def test_the_asset_extracts_or_is_skipped(delighted: House, monkeypatch: pytest.
     done = dg.materialize(assets, instance=instance)
     (event,) = done.get_asset_materialization_events()
     assert event.materialization.metadata["dagster/row_count"].value == 18
+
+
+def test_the_days_chosen_in_dagster_are_one_window(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range of days is one run that asks once, from midnight to midnight where the business is."""
+    import dagster as dg  # noqa: PLC0415
+
+    from orchestration.landing import backfill_key, landing_assets  # noqa: PLC0415
+
+    for name, value in delighted.environment.items():
+        monkeypatch.setenv(name, value)
+    _, asset = landing_assets(delighted.settings, {"delighted": delighted.extractor})
+    done = dg.materialize(
+        [asset],
+        instance=dg.DagsterInstance.ephemeral(),
+        tags={
+            "dagster/asset_partition_range_start": "2025-05-01",
+            "dagster/asset_partition_range_end": "2025-05-31",
+        },
+    )
+    assert done.success
+    assert len(done.asset_materializations_for_node("backfill_delighted")) == 31
+    assert {event.asset_key for event in done.asset_materializations_for_node("backfill_delighted")} == {
+        backfill_key("delighted")
+    }
+    asked = {r.params["updated_since"] for r in delighted.server.requests if "responses" in r.path}
+    assert asked == {str(epoch("2025-05-01T04:00:00Z"))}
+
+
+def test_a_refused_key_is_not_tried_again(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy would wait two minutes for the next try: a key does not heal."""
+    import dagster as dg  # noqa: PLC0415
+
+    from orchestration.landing import landing_assets  # noqa: PLC0415
+
+    for name, value in (delighted.environment | {"DELIGHTED_API_KEY": "old"}).items():
+        monkeypatch.setenv(name, value)
+    asset, _ = landing_assets(delighted.settings, {"delighted": delighted.extractor})
+    done = dg.materialize([asset], instance=dg.DagsterInstance.ephemeral(), raise_on_error=False)
+    assert not done.success and not done.retry_attempts_for_node("extract_delighted")
+    failure = done.failure_data_for_node("extract_delighted")
+    assert failure and failure.user_failure_data
+    assert "renew DELIGHTED_API_KEY" in str(failure.user_failure_data.description)
 
 
 def test_nothing_imports_dlt_before_it_extracts() -> None:

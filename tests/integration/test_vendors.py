@@ -339,7 +339,10 @@ def deliver_surveymonkey(landing: Path) -> None:
             monkey(1, "c9", "100", email_address="Ann@One.example"),
             commented,
             monkey(
-                3, "c0", "-100", custom_variables={"contact_id": "901", "account_id": "299"},
+                3,
+                "c0",
+                "-100",
+                custom_variables={"contact_id": "901", "account_id": "299"},
                 date_created="2025-03-20T10:00:00+00:00",  # within a day of answer 1 it would replace it: one person
             ),
             monkey(4, "c99", "100"),
@@ -812,9 +815,7 @@ def test_every_match_has_its_rule(vendors: Pipeline) -> None:
             "select source_system, sum(records) from quality.quality_matching where fact = 'answers' group by all"
         )
     )
-    assert counted == {
-        tool: sum(decision == "counted" for _, decision in rows) for tool, rows in EXPECTED.items()
-    }
+    assert counted == {tool: sum(decision == "counted" for _, decision in rows) for tool, rows in EXPECTED.items()}
 
 
 def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:

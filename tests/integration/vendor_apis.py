@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ class Request:
     params: dict[str, str]
     authorization: str
     body: str = ""
+    token: str = ""  # of the header X-API-TOKEN
 
 
 @dataclass
@@ -54,11 +57,11 @@ class Server:
         self.url = ""
         self._lock = threading.Lock()
 
-    def reply(self, method: str, target: str, authorization: str, body: str) -> Reply:
+    def reply(self, method: str, target: str, authorization: str, body: str, token: str) -> Reply:
         parts = urlsplit(target)
         with self._lock:
             params = dict(parse_qsl(parts.query))
-            request = Request(len(self.requests) + 1, method, parts.path, params, authorization, body)
+            request = Request(len(self.requests) + 1, method, parts.path, params, authorization, body, token)
             self.requests.append(request)
             return self.before(request) or self.vendor(request)
 
@@ -75,8 +78,10 @@ def serve(vendor: Vendor) -> Iterator[Server]:
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             body = self.rfile.read(length).decode()
-            reply = server.reply(self.command, self.path, self.headers.get("Authorization", ""), body)
-            content = (reply.body if isinstance(reply.body, str) else json.dumps(reply.body)).encode()
+            sender, token = self.headers.get("Authorization", ""), self.headers.get("X-API-TOKEN", "")
+            reply = server.reply(self.command, self.path, sender, body, token)
+            text = reply.body if isinstance(reply.body, str | bytes) else json.dumps(reply.body)
+            content = text.encode() if isinstance(text, str) else text
             sent = content[: len(content) // 2] if reply.cut or reply.truncate else content
             try:
                 self.send_response(reply.status)
@@ -134,12 +139,15 @@ class Delighted:
         size = min(int(request.params.get("per_page", 20)), self.page_size)
         page = int(request.params.get("page", 1))
         since = int(request.params.get("since", request.params.get("updated_since", 0)))
+        until = int(request.params.get("until", request.params.get("updated_until", 1 << 40)))
         match request.path:
             case "/v1/survey_responses.json":
-                found = [a for a in self.answers if (a["updated_at"] or a["created_at"]) >= since]
+                found = [a for a in self.answers if since <= (a["updated_at"] or a["created_at"]) <= until]
                 return Reply(_page(sorted(found, key=lambda a: a["created_at"]), page, size))
             case "/v1/unsubscribes.json":
-                return Reply(_page([u for u in self.unsubscribes if u["unsubscribed_at"] >= since], page, size))
+                return Reply(
+                    _page([u for u in self.unsubscribes if since <= u["unsubscribed_at"] <= until], page, size)
+                )
             case "/v1/bounces.json":
                 return Reply([])
             case "/v1/people.json":
@@ -282,3 +290,58 @@ class Salesforce:
         if end < len(found):
             body["nextRecordsUrl"] = f"/services/data/v65.0/query/{name}_{since}_{end}"
         return Reply(body)
+
+
+@dataclass
+class Qualtrics:
+    """Answers as zip files that are ordered and waited for; lists with the address of their next page."""
+
+    surveys: dict[str, list[Record]]
+    lists: dict[str, list[Record]] = field(default_factory=dict)  # by the path below /API/v3/
+    page_size: int = 2
+    polls: int = 2  # how often an export is still in the making
+    exports: list[Record] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Reply:
+        if request.token != KEY:
+            error = {"errorCode": "AUTH_6", "errorMessage": "Unrecognized X-API-TOKEN."}
+            return Reply({"meta": {"httpStatus": "401 - Unauthorized", "error": error}}, 401)
+        path = request.path.removeprefix("/API/v3/")
+        match path.split("/"):
+            case ["surveys"]:
+                return self._page(request, [{"id": survey, "isActive": True} for survey in self.surveys])
+            case ["surveys", survey, "export-responses"]:
+                order = json.loads(request.body)
+                assert (
+                    request.method == "POST" and order["format"] == "json" and order["sortByLastModifiedDate"] is True
+                )
+                self.exports.append(order | {"survey": survey, "polls": self.polls})
+                status = {"progressId": f"ES_{len(self.exports)}", "percentComplete": 0.0, "status": "inProgress"}
+                return Reply({"result": status, "meta": {"requestId": "r-1"}})
+            case ["surveys", survey, "export-responses", job]:
+                export = self.exports[int(job.removeprefix("ES_")) - 1]
+                assert export["survey"] == survey
+                export["polls"] -= 1
+                status = {"fileId": None, "percentComplete": 100.0, "status": "inProgress"}
+                if export["polls"] < 0:
+                    status |= {"fileId": f"{job}-def", "status": "complete"}
+                return Reply({"result": status, "meta": {"requestId": "r-2"}})
+            case ["surveys", survey, "export-responses", file, "file"]:
+                export = self.exports[int(file.removeprefix("ES_").removesuffix("-def")) - 1]
+                since, until = export.get("startDate", ""), export.get("endDate", "9999")
+                changed = [
+                    answer for answer in self.surveys[survey] if since <= answer["values"]["lastModifiedDate"] < until
+                ]
+                content = io.BytesIO()
+                with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+                    archive.writestr(f"Relationship {survey}.json", json.dumps({"responses": changed}))
+                return Reply(content.getvalue(), headers={"Content-Type": "application/zip"})
+        key = path + "/" + request.params["surveyId"] if "surveyId" in request.params else path
+        return self._page(request, self.lists.get(key, []))
+
+    def _page(self, request: Request, records: list[Record]) -> Reply:
+        start = int(request.params.get("skipToken", 0))
+        end = start + self.page_size
+        query = urlencode(request.params | {"skipToken": end})
+        following = f"https://iad1.qualtrics.com{request.path}?{query}" if end < len(records) else None
+        return Reply({"result": {"elements": records[start:end], "nextPage": following}, "meta": {}})
