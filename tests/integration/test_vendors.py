@@ -409,7 +409,9 @@ def deliver_typeform(landing: Path) -> None:
             typeform("t2", [scale("ces", 3)]),
             typeform("t3", [typed]),
             typeform("t4", [scale("nps", 9)], submitted_at="0001-01-01T00:00:00Z"),
-            typeform("t5", [scale("b", 6), scale("a", 9)], "f2", hidden={"contact_id": "104", "email": "ann@one.example"}),
+            typeform(
+                "t5", [scale("b", 6), scale("a", 9)], "f2", hidden={"contact_id": "104", "email": "ann@one.example"}
+            ),
             typeform("t6", [scale("nps", 9)], "f9"),
             typeform("t7", [scale("nps", 8.5)]),
             typeform("t8", [scale("nps", 0)], response_id=None),
