@@ -338,7 +338,10 @@ def deliver_surveymonkey(landing: Path) -> None:
             monkey(1, "c9", "100", email_address="Ann@One.example"),
             commented,
             monkey(
-                3, "c0", "-100", custom_variables={"contact_id": "901", "account_id": "299"},
+                3,
+                "c0",
+                "-100",
+                custom_variables={"contact_id": "901", "account_id": "299"},
                 date_created="2025-03-20T10:00:00+00:00",  # within a day of answer 1 it would replace it: one person
             ),
             monkey(4, "c99", "100"),
@@ -405,7 +408,9 @@ def deliver_typeform(landing: Path) -> None:
             typeform("t2", [scale("ces", 3)]),
             typeform("t3", [typed]),
             typeform("t4", [scale("nps", 9)], submitted_at="0001-01-01T00:00:00Z"),
-            typeform("t5", [scale("b", 6), scale("a", 9)], "f2", hidden={"contact_id": "104", "email": "ann@one.example"}),
+            typeform(
+                "t5", [scale("b", 6), scale("a", 9)], "f2", hidden={"contact_id": "104", "email": "ann@one.example"}
+            ),
             typeform("t6", [scale("nps", 9)], "f9"),
             typeform("t7", [scale("nps", 8.5)]),
             typeform("t8", [scale("nps", 0)], response_id=None),
@@ -789,9 +794,7 @@ def test_every_match_has_its_rule(vendors: Pipeline) -> None:
             "select source_system, sum(records) from quality.quality_matching where fact = 'answers' group by all"
         )
     )
-    assert counted == {
-        tool: sum(decision == "counted" for _, decision in rows) for tool, rows in EXPECTED.items()
-    }
+    assert counted == {tool: sum(decision == "counted" for _, decision in rows) for tool, rows in EXPECTED.items()}
 
 
 def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
