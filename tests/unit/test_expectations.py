@@ -285,6 +285,14 @@ def test_unknown_segments_of_silent_invitations_are_no_fault(tmp_path: Path, thr
     assert _failed(validate_marts(warehouse, thresholds, "run").checks) == []
 
 
+def test_a_warehouse_without_answers_has_no_matching_to_judge(tmp_path: Path, thresholds: Thresholds) -> None:
+    warehouse = _warehouse(tmp_path, "delete from quality.quality_matching where fact = 'answers'")
+
+    validation = validate_marts(warehouse, thresholds, "run")
+    assert _failed(validation.checks) == []
+    assert "delighted" not in {check.item for check in validation.checks}
+
+
 def test_a_check_that_cannot_run_has_not_passed(tmp_path: Path, thresholds: Thresholds) -> None:
     warehouse = _warehouse(tmp_path, "drop table quality.quality_reconciliation")
 

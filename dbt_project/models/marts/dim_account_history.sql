@@ -3,17 +3,24 @@
 -- A view: the published file holds a table.
 {{ config(materialized = 'view') }}
 
+with account_merges as (
+    select
+        merged_id,
+        survivor_id
+    from {{ ref('int_merges') }}
+    where record_type = 'account'
+)
+
 select
     accounts.account_id,
-    valid_from,
-    valid_to,
-    is_current,
-    owner_id,
+    accounts.valid_from,
+    accounts.valid_to,
+    accounts.is_current,
+    accounts.owner_id,
     {%- for segment in segments_from('account') if segment.years is not defined %}
-    coalesce({{ segment.name }}, 'unknown') as {{ segment.name }},
+    coalesce(accounts.{{ segment.name }}, 'unknown') as {{ segment.name }},
     {%- endfor %}
-    annual_revenue
+    accounts.annual_revenue
 from {{ ref('int_account_history') }} as accounts
-left join {{ ref('int_merges') }} as merges
-    on accounts.account_id = merges.merged_id and merges.record_type = 'account'
-where coalesce(merges.survivor_id, accounts.account_id) = accounts.account_id
+left join account_merges on accounts.account_id = account_merges.merged_id
+where coalesce(account_merges.survivor_id, accounts.account_id) = accounts.account_id

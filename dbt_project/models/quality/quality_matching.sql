@@ -1,4 +1,4 @@
--- Grain: one survey of one tool, fact (answers or invitations), and pair of rules by which contact and account were found.
+-- Grain: one survey of one tool, fact (answers or invitations), and rules by which contact and account were found.
 {%- set facts = {'answers': 'fct_nps_responses', 'invitations': 'fct_survey_invitations'} %}
 
 with matched as (
