@@ -47,9 +47,16 @@
         {%- do facts.invitations.segments.append(segment) -%}
     {%- endfor -%}
     {%- for fact in facts.values() -%}
+        {%- do fact.columns.extend(match_columns()) -%}
         {%- do fact.columns.extend(fact.segments | map(attribute='name') | reject('equalto', 'all')) -%}
     {%- endfor -%}
     {{- return(facts) -}}
+{%- endmacro %}
+
+
+{#- Which tool and survey a record is of, and how its contact and account were found: what quality_matching counts. -#}
+{% macro match_columns() -%}
+    {{- return(['source_system', 'survey_id', 'contact_match_rule', 'account_match_rule']) -}}
 {%- endmacro %}
 
 

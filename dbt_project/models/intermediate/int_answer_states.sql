@@ -17,7 +17,6 @@ with standing as (
         decision
     from
         {{ rows_of(ref('int_delivered_answers'), 'response_id', touched) if touched else ref('int_delivered_answers') }}
-            as answers
     where decision not in ('duplicate', 'superseded')
 ),
 
@@ -36,7 +35,8 @@ counted as (
         category,
         -- One text, since the segments of today need not be those of the last publication.
         {{ json_object_text(segments) }} as segments
-    from {{ rows_of(ref('fct_nps_responses'), 'response_id', touched) if touched else ref('fct_nps_responses') }} as facts
+    from
+        {{ rows_of(ref('fct_nps_responses'), 'response_id', touched) if touched else ref('fct_nps_responses') }}
 ),
 
 final as (

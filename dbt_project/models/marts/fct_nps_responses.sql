@@ -40,7 +40,6 @@ affected as (
 asked as (
     select *
     from {{ answers_of('response_id', 'select response_id from affected') if is_incremental() else ref('int_answers') }}
-        as answers
     where decision = 'counted'
 ),
 
@@ -85,7 +84,6 @@ ladders as (
         lag(score_number) over ladder as previous_score,
         lag(submitted_at) over ladder as previous_submitted_at
     from {{ answers_of('contact_id', 'select contact_id from asked') if is_incremental() else ref('int_answers') }}
-        as answers
     where decision = 'counted' and contact_id is not null
     window ladder as (partition by contact_id, survey_type order by submitted_at, response_id)
 ),

@@ -1,19 +1,49 @@
 -- Grain: one survey of one tool, fact (answers or invitations), and rules by which contact and account were found.
-{%- set facts = {'answers': 'fct_nps_responses', 'invitations': 'fct_survey_invitations'} %}
+{{ config(
+    materialized = 'incremental',
+    unique_key = "source_system || ':' || survey_id || ':' || fact",
+    meta = {'present': 'records'}
+) }}
+{%- set columns = match_columns() %}
 
-with matched as (
-    {%- for fact, model in facts.items() %}
+with
+{%- if is_incremental() %}
+{%- for name, fact in counted_facts().items() %}
+{{ name }} as (
+    select * from {{ differences(fact.model) }} as differences
+),
+{% endfor %}
+{%- endif %}
+matched as (
+    {%- for name, fact in counted_facts().items() %}
     select
-        source_system,
-        survey_id,
-        '{{ fact }}' as fact,
-        contact_match_rule,
-        account_match_rule,
-        count(*) as records
-    from {{ ref(model) }}
-    group by source_system, survey_id, contact_match_rule, account_match_rule
+        '{{ name }}' as fact,
+        {{ columns | join(', ') }},
+        {{ 'sum(row_change)' if is_incremental() else 'count(*)' }} as records
+    from {{ name if is_incremental() else ref(fact.model) }}
+    group by {{ columns | join(', ') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+    {%- if is_incremental() %}
+    {%- for name in counted_facts() %}
+    union all
+    select
+        fact, {{ columns | join(', ') }}, records
+    from {{ this }}
+    where
+        fact = '{{ name }}'
+        and source_system || ':' || survey_id in (select source_system || ':' || survey_id from {{ name }})
+    {%- endfor %}
+    {%- endif %}
+),
+
+totals as (
+    select
+        fact,
+        {{ columns | join(', ') }},
+        cast(sum(records) as bigint) as records
+    from matched
+    group by fact, {{ columns | join(', ') }}
 ),
 
 final as (
@@ -23,9 +53,9 @@ final as (
         fact,
         contact_match_rule,
         account_match_rule,
-        cast(records as bigint) as records,
+        nullif(records, 0) as records, -- none left, no row
         {{ rate('records', 'sum(records) over (partition by source_system, survey_id, fact)') }} as share
-    from matched
+    from totals
 )
 
 select * from final
