@@ -10,7 +10,12 @@ from orchestration.settings import Settings
 
 # What expectations/suites.py judges. A test holds the two lists equal: importing Great Expectations here would
 # cost every start of Dagster seconds.
-GUARDED_TABLES = ("marts.fct_nps_responses", "marts.nps_by_segment_period", "quality.quality_reconciliation")
+GUARDED_TABLES = (
+    "marts.fct_nps_responses",
+    "marts.nps_by_segment_period",
+    "quality.quality_matching",
+    "quality.quality_reconciliation",
+)
 CHECK_NAME = "great_expectations"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -100,8 +101,14 @@ def unit_tests_passed(pipeline: Pipeline, among: str = "*") -> int:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """The sample company after `make demo`; tests only read it."""
-    pipeline = Pipeline(tmp_path_factory.mktemp("sample"))
-    (pipeline.data / "demo.txt").write_text(pipeline.succeed("demo"), encoding="utf-8")
+def sample(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pipeline:
+    """The sample company after `make demo`; tests only read it. Processes that test side by side share it."""
+    own = tmp_path_factory.getbasetemp()
+    pipeline = Pipeline((own if worker_id == "master" else own.parent) / "sample")
+    pipeline.data.mkdir(exist_ok=True)
+    with (pipeline.data / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        printed = pipeline.data / "demo.txt"
+        if not printed.exists():
+            printed.write_text(pipeline.succeed("demo"), encoding="utf-8")
     return pipeline

@@ -28,7 +28,7 @@
         select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
         -- What every model has read is of no more use, but for the comparison with the last publication.
         {%- set logs = ['builds.changes'] %}
-        {%- for node in graph.nodes.values() if node.config.meta.differences %}
+        {%- for node in graph.get('nodes', {}).values() if node.config.meta.differences %}
             {%- do logs.append('builds.' ~ node.name ~ '_differences') %}
         create table if not exists {{ logs[-1] }} (built_at timestamp);
         {%- endfor %}
