@@ -38,10 +38,10 @@
     {%- if not execute or flags.WHICH not in ('run', 'build') -%}
         {{- return(none) -}}
     {%- endif -%}
-    {%- set found = run_query(
+    {%- set found = asked_once(
         'select built_at from ' ~ ref('stg_lake__publications') ~ ' order by publication_id desc limit 1'
     ) -%}
-    {{- return(found.rows[0][0] if found.rows else none) -}}
+    {{- return(found[0][0] if found else none) -}}
 {%- endmacro %}
 
 
@@ -68,7 +68,7 @@
                 and built_at > timestamp '{{ published }}'
         )
     {%- endset -%}
-    {{- return(touched if published and run_query(query).rows[0].values() | list == [1, 0] else none) -}}
+    {{- return(touched if published and asked_once(query)[0].values() | list == [1, 0] else none) -}}
 {%- endmacro %}
 
 

@@ -51,6 +51,19 @@
 {%- endmacro %}
 
 
+{#-
+    The rows a query gives, asked once per model: macros are expanded many times, and each asking takes milliseconds of
+    every batch. `model` is dbt's own record of the model that is being built.
+-#}
+{% macro asked_once(query) -%}
+    {%- set answers = model.setdefault('asked_once', {}) -%}
+    {%- if query not in answers -%}
+        {%- do answers.update({query: run_query(query).rows}) -%}
+    {%- endif -%}
+    {{- return(answers[query]) -}}
+{%- endmacro %}
+
+
 {#- The moment of this invocation; the same for all its models. -#}
 {% macro built_at() -%}
     timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}'
@@ -75,22 +88,22 @@
     {%- elif flags.WHICH not in ('run', 'build') -%}
         {{- return(true) -}}
     {%- endif -%}
-    {%- set last_build = run_query(
+    {%- set last_build = asked_once(
         "select definition from builds.model_builds where model_name = '" ~ this.identifier ~ "' "
         ~ "order by built_at desc limit 1"
     ) -%}
-    {{- return(last_build.rows | length == 0 or last_build.rows[0][0] != definition()) -}}
+    {{- return(last_build | length == 0 or last_build[0][0] != definition()) -}}
 {%- endmacro %}
 
 
 {#- In an incremental build: a condition on the loads that this model has not read yet. -#}
 {% macro is_new_load(load_id='load_id') -%}
-    {%- set found = run_query(
+    {%- set found = asked_once(
         "select load_id from builds.current_loads where load_id not in "
         ~ "(select load_id from builds.seen_loads where model_name = '" ~ this.identifier ~ "') order by load_id"
     ) -%}
-    {%- if found.rows -%}
-        {{ load_id }} in ('{{ found.columns[0].values() | join("', '") }}')
+    {%- if found -%}
+        {{ load_id }} in ('{{ found | map(attribute=0) | join("', '") }}')
     {%- else -%}
         false
     {%- endif -%}
@@ -110,7 +123,7 @@
             and table_name in ('{{ lookups | join("', '") }}')
             and load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}')
     {%- endset -%}
-    {{- 'true' if lookups and run_query(query).rows[0][0] else is_new_load() -}}
+    {{- 'true' if lookups and asked_once(query)[0][0] else is_new_load() -}}
 {%- endmacro %}
 
 
@@ -122,7 +135,7 @@
             coalesce(max(case when model_name = '{{ model }}' and is_full then built_at end), timestamp '1900-01-01')
         from builds.model_builds
     {%- endset -%}
-    {%- set last_build, last_full_build = run_query(query).rows[0].values() -%}
+    {%- set last_build, last_full_build = asked_once(query)[0].values() -%}
     {%- if last_full_build > last_build -%}
         {{- exceptions.raise_compiler_error(
             model ~ " was built in full after " ~ this.identifier ~ "; build everything with --full-refresh"

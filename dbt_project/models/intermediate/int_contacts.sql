@@ -26,6 +26,17 @@ account_merges as (
     where record_type = 'account'
 ),
 
+{% if is_incremental() %}
+-- Those whose account was merged; and the merged ones with their survivors, who are few, each time.
+of_merges as (
+    select contact_id from {{ this }}
+    where delivered_account_id in {{ changed('int_merges', 'merged_id') }}
+    union
+    select merged_id from contact_merges
+    union
+    select survivor_id from contact_merges
+),
+{% endif %}
 identified as (
     select
         contact_id,
@@ -35,19 +46,13 @@ identified as (
     where contact_id is not null
     {%- if is_incremental() %}
     union all
-    -- Those whose account was merged; and the merged ones with their survivors, who are few, each time.
     select
         contact_id,
         delivered_account_id,
         {{ attributes | join(', ') }}
-    from {{ this }}
+    from {{ rows_of(this, 'contact_id', 'select contact_id from of_merges') }} as known
     where
-        (
-            delivered_account_id in {{ changed('int_merges', 'merged_id') }}
-            or contact_id in (select merged_id from contact_merges)
-            or contact_id in (select survivor_id from contact_merges)
-        )
-        and contact_id not in (
+        contact_id not in (
             select contact_id from latest
             where contact_id is not null
         )
