@@ -184,6 +184,12 @@
 {%- endmacro %}
 
 
+{#- What to read of `relation`: in an incremental build the rows whose `key` is among `keys`, otherwise all. -#}
+{% macro concerned(relation, key, keys) -%}
+    {{ rows_of(relation, key, keys) ~ ' as concerned' if is_incremental() else relation }}
+{%- endmacro %}
+
+
 {#-
     The rows of `relation`; in an incremental build also the keys of the CTE `affected` that have no row any more, bare,
     so that the old row goes.

@@ -69,11 +69,7 @@ answers as (
 ),
 
 respondents as (
-    {%- if is_incremental() %}
-    select * from {{ rows_of(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }} as known
-    {%- else %}
-    select * from {{ ref('int_respondents') }}
-    {%- endif %}
+    select * from {{ concerned(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }}
 ),
 
 surveys as (

@@ -61,11 +61,7 @@ surveys as (
 ),
 {% endif %}
 answered as (
-    {%- if is_incremental() %}
-    select * from {{ rows_of(ref('int_invitation_answers'), 'response_id', 'select response_id from asked') }} as known
-    {%- else %}
-    select * from {{ ref('int_invitation_answers') }}
-    {%- endif %}
+    select * from {{ concerned(ref('int_invitation_answers'), 'response_id', 'select response_id from asked') }}
 ),
 
 marks as (

@@ -38,11 +38,7 @@ affected as (
 ),
 {% endif %}
 asked as (
-    {%- if is_incremental() %}
-    select * from {{ rows_of(ref('int_invitations'), 'invitation_id', 'select invitation_id from affected') }} as known
-    {%- else %}
-    select * from {{ ref('int_invitations') }}
-    {%- endif %}
+    select * from {{ concerned(ref('int_invitations'), 'invitation_id', 'select invitation_id from affected') }}
 ),
 
 accounts as (
@@ -62,20 +58,11 @@ account_aliases as (
 ),
 
 respondents as (
-    {%- if is_incremental() %}
-    select * from {{ rows_of(ref('int_respondents'), 'respondent_key', 'select respondent_key from asked') }} as known
-    {%- else %}
-    select * from {{ ref('int_respondents') }}
-    {%- endif %}
+    select * from {{ concerned(ref('int_respondents'), 'respondent_key', 'select respondent_key from asked') }}
 ),
 
 answered as (
-    {%- if is_incremental() %}
-    select *
-    from {{ rows_of(ref('int_invitation_answers'), 'invitation_id', 'select invitation_id from affected') }} as known
-    {%- else %}
-    select * from {{ ref('int_invitation_answers') }}
-    {%- endif %}
+    select * from {{ concerned(ref('int_invitation_answers'), 'invitation_id', 'select invitation_id from affected') }}
 ),
 
 opt_outs as (
