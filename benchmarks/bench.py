@@ -39,6 +39,8 @@ from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
+# How many days back the late and the edited answers of a batch go.
+BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 100 * 365}
 # Filled by the guards and publications of runs before.
 NOT_COMPARED = ("quality.quality_check_results", "quality.publication", "marts.nps_restatements")
 
@@ -131,16 +133,18 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     console.print(f"published in {seconds:,.1f} s, {settings.serving.stat().st_size / 2**20:,.0f} MB")
     console.print(query_times(settings.serving))
 
-    rows = deliver_batch(settings.landing)
-    seconds = timed(lambda: load(settings))
-    console.print(f"a day's batch: {rows:,} answers, loaded in {seconds:,.1f} s")
-    by_batch, batch_models = build(settings)
-    console.print(slowest(batch_models))
-    share = sum(seconds for _, seconds in batch_models) / sum(seconds for _, seconds in models)
-    console.print(
-        f"built in {by_batch.seconds:,.1f} s, {by_batch.cpu_seconds:,.1f} s CPU, {by_batch.peak_bytes / 2**30:.2f} GB; "
-        f"its models took {100 * share:.1f} % of the time of the full build"
-    )
+    for name, days in BATCHES.items():
+        rows = deliver_batch(settings.landing, days)
+        seconds = timed(lambda: load(settings))
+        console.print(f"{name}: {rows:,} answers, loaded in {seconds:,.1f} s")
+        by_batch, batch_models = build(settings)
+        console.print(slowest(batch_models))
+        in_models = sum(seconds for _, seconds in batch_models)
+        share = in_models / sum(seconds for _, seconds in models)
+        console.print(
+            f"built in {by_batch.seconds:,.1f} s, {by_batch.cpu_seconds:,.1f} s CPU, "
+            f"{by_batch.peak_bytes / 2**30:.2f} GB; its models took {in_models:,.1f} s, {100 * share:.1f} % of the full build"
+        )
     if differences:
         console.print(f"[bold red]dbt and the hand-written script differ in {', '.join(differences)}[/]")
         return 1
@@ -208,10 +212,11 @@ def copy_plainly(landing: Path, copied: Path) -> None:
             )
 
 
-def deliver_batch(landing: Path) -> int:
-    """What a day brings: 0.1 % more answers with their invitations, some of them late, and as many edited; the rows.
+def deliver_batch(landing: Path, days: int) -> int:
+    """What a day brings, 0.1 % of the answers: half are edited, the others new, with their invitations, half of those late.
 
-    They are rows of the history under new keys, at the time of the newest answers or, the late ones, at their own.
+    They are rows of the history, the new ones under keys of their own: at the time of the newest answers or, late and
+    edited, at their own within the last `days` of the history. Returns how many.
     """
     name = f"batch-{len(list(landing.glob('delighted/survey_responses/batch-*'))) + 1}"
     answers, requests = landing / "delighted" / "survey_responses", landing / "delighted" / "survey_requests"
@@ -221,13 +226,22 @@ def deliver_batch(landing: Path) -> int:
         connection.execute(
             f"""
             create table chosen as
+            with timed as (
+                -- The very latest times are those of broken clocks.
+                select
+                    *,
+                    quantile_disc(created_at, 0.99) over () as newest
+                from answers
+                where length(created_at) = 10
+            )
+
             select
                 *,
-                hash(id) % 4 as kind,
-                -- The very latest times are those of broken clocks.
-                (select quantile_disc(created_at, 0.99) from answers where length(created_at) = 10) as newest
-            from answers
-            where hash(id, '{name}') % 1000 = 0 and length(created_at) = 10
+                hash(id) % 4 as kind
+            from timed
+            where cast(created_at as bigint) > cast(newest as bigint) - {days} * 86400
+            order by hash(id, '{name}')
+            limit (select count(*) // 1000 from answers)
             """
         )
         connection.execute(

@@ -1141,9 +1141,9 @@ select
     points(total_score_0) as previous_total_nps,
     points(total_score - total_score_0) as total_change,
     points((share_0 + share) / 2e0 * (score - score_0)) as rate_effect,
-    points((share - share_0) * ((score_0 + score) / 2e0 - (total_score_0 + total_score) / 2e0)) as mix_effect,
-    points(100e0 * promoters / total_responses - 100e0 * promoters_0 / total_responses_0) as promoter_gain,
-    points(100e0 * detractors_0 / total_responses_0 - 100e0 * detractors / total_responses) as detractor_loss
+    points((share - share_0) * (score_0 + score - total_score_0 - total_score) / 2e0) as mix_effect,
+    points(100e0 * (1e0 * promoters / total_responses - 1e0 * promoters_0 / total_responses_0)) as promoter_gain,
+    points(100e0 * (1e0 * detractors_0 / total_responses_0 - 1e0 * detractors / total_responses)) as detractor_loss
 from with_scores;
 
 create temp table populations as

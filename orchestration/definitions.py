@@ -15,7 +15,7 @@ from orchestration.publish import PUBLISHED_SCHEMAS, published_asset
 from orchestration.quality import mart_checks
 from orchestration.settings import Settings
 from orchestration.sources import load_sources
-from orchestration.transform import dbt_resource, transform_assets
+from orchestration.transform import transform_assets
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -38,7 +38,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[PIPELINE, EXTRACT] if extractors else [PIPELINE],
         schedules=[daily_schedule(settings), extract_schedule(settings)] if extractors else [daily_schedule(settings)],
         sensors=[arrival_sensor(settings, sources)],
-        resources={"dbt": dbt_resource()},
         loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.
         executor=dg.in_process_executor,

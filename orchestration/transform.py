@@ -2,15 +2,17 @@
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp
@@ -46,14 +48,10 @@ def dbt_vars(sources: Sources) -> list[str]:
     return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
 
 
-def dbt_resource() -> DbtCliResource:
-    """The dbt command line, bound to this project and data folder."""
-    return DbtCliResource(
-        project_dir=str(DBT_PROJECT_DIR),
-        profiles_dir=str(DBT_PROJECT_DIR),
-        dbt_executable=str(Path(sys.executable).with_name("dbt")),
-        global_config_flags=["--no-use-colors"],
-    )
+def dbt_folders(settings: Settings) -> list[str]:
+    """The arguments that name the project's folders, for dbt in this process."""
+    project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
+    return [*project, "--target-path", str(settings.dbt_target), "--log-path", str(settings.dbt_target / "logs")]
 
 
 def parsed_manifest(settings: Settings, sources: Sources) -> Path:
@@ -66,9 +64,7 @@ def parsed_manifest(settings: Settings, sources: Sources) -> Path:
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
         # In this process, which has most of dbt imported by now: another would take seconds to get there.
-        project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
-        target = ["--target-path", str(settings.dbt_target), "--log-path", str(settings.dbt_target / "logs")]
-        parsed = dbtRunner().invoke(["--quiet", "parse", *project, *target, *dbt_vars(sources)])
+        parsed = dbtRunner().invoke(["--quiet", "parse", *dbt_folders(settings), *dbt_vars(sources)])
         if not parsed.success:
             raise RuntimeError(f"dbt could not parse the project: {parsed.exception}")
         stamp.write_text(state)
@@ -91,7 +87,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         dagster_dbt_translator=Translator(),
         name="dbt_build",
     )
-    def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         settle_log(settings)
         fingerprint = inputs_fingerprint(settings)
         stamp = BuildStamp(settings)
@@ -109,17 +105,11 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         # The results of an earlier run must not pass for those of one that dbt never began.
         (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
         # Unit tests judge the code, not the data: `make test` runs them, and they take as long as the models.
-        build = dbt.cli(
-            ["build", "--exclude-resource-type", "unit_test", *dbt_vars(sources)],
-            context=context,
-            target_path=settings.dbt_target,
-        )
+        arguments = ["build", "--exclude-resource-type", "unit_test", *dbt_folders(settings), *dbt_vars(sources)]
         try:
-            yield from build.stream()
+            yield from dbt_events(context, arguments, settings.dbt_target)
             if not context.is_subset:
                 stamp.built(fingerprint)
-        except DagsterDbtCliRuntimeError:
-            raise dg.Failure(description="\n".join(dbt_failures(settings.dbt_target))) from None
         finally:
             results = dbt_test_results(settings.dbt_target, run_id=context.run_id)
             validation.write_results(results, settings.check_results)
@@ -127,11 +117,48 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
     return dbt_build
 
 
-def dbt_failures(target: Path) -> list[str]:
-    """What went wrong in the last dbt invocation, a sentence per node; the log where there is nothing to say."""
+def dbt_events(context: dg.AssetExecutionContext, arguments: Sequence[str], target: Path) -> Iterator[Any]:
+    """Run dbt for the selected assets; what it did as Dagster events, while it goes on.
+
+    In this process: another would take seconds to start, and would live on when this one is killed.
+
+    Raises:
+        dg.Failure: a sentence per node that failed.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner, dbtRunnerResult  # noqa: PLC0415
+    from dbt_common.events.functions import msg_to_dict  # noqa: PLC0415
+
+    selected = get_updated_cli_invocation_params_for_context(context, {}, Translator())
+    indirect = ["--indirect-selection", selected.indirect_selection] if selected.indirect_selection else []
+    messages: SimpleQueue[Any] = SimpleQueue()
+    results: list[dbtRunnerResult] = []
+
+    def build() -> None:
+        try:
+            runner = dbtRunner(callbacks=[messages.put])
+            results.append(runner.invoke(["--no-use-colors", *arguments, *selected.selection_args, *indirect]))
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+            messages.put(None)
+
+    # A daemon: who stops the run does not wait for the model that is being built.
+    Thread(target=build, name="dbt", daemon=True).start()
+    while (message := messages.get()) is not None:
+        if message.info.name in ("LogSeedResult", "LogModelResult", "LogTestResult"):
+            event = DbtCoreCliEventMessage(raw_event=msg_to_dict(message), event_history_metadata={})
+            yield from event.to_default_asset_events(
+                selected.manifest, selected.dagster_dbt_translator, context, target
+            )
+    if not results[0].success:
+        raise dg.Failure(description="\n".join(dbt_failures(target, results[0].exception)))
+
+
+def dbt_failures(target: Path, error: BaseException | None = None) -> list[str]:
+    """What went wrong in the last dbt invocation, a sentence per node; `error` where it did not get to them."""
     results_file = target / "run_results.json"
     if not results_file.exists():
-        return [f"dbt ended before it began; see {target / 'dbt.log'}"]
+        return [f"dbt ended before it began: {error or 'see its log'}; {target / 'logs' / 'dbt.log'}"]
     return [
         f"dbt: {result['unique_id'].split('.', 2)[2]}: {(result.get('message') or result['status']).strip()}"
         for result in json.loads(results_file.read_text())["results"]

@@ -25,7 +25,8 @@
         answers.loaded_at,
         answers.source_file,
         answers.source_line,
-        case when repeated.load_id is null then answers.decision else 'duplicate' end as decision
+        case when repeated.load_id is null then answers.decision else 'duplicate' end as decision,
+        repeated.load_id is not null as is_repeated
     from {{ answers }} as answers
     left join {{ ref('int_repeated_answers') }} as repeated
         on answers.load_id = repeated.load_id and answers.source_line = repeated.source_line

@@ -174,7 +174,8 @@
 
 {#-
     Columns as one whole number: the same for the same values, nulls included, and now and then for others. To count
-    keys by it takes a fraction of the memory that the keys themselves would take.
+    keys by it takes a fraction of the memory that the keys themselves would take, and to find them a fraction of the
+    time: large tables keep that of a key they are asked by as <key>_hash (rows_of()).
 -#}
 {% macro key_hash(columns) -%}{{ return(adapter.dispatch('key_hash', 'nps')(columns)) }}{%- endmacro %}
 
@@ -322,8 +323,9 @@
 
 
 {#-
-    `columns` of the rows of a table whose `key` is among `keys`, a subquery of one column. Read in two passes where
-    that is cheaper: one over the key alone, one over the few rows it found.
+    `columns` (the key among them) of the rows of a table whose `key` is among `keys`, a subquery of one column. Read in
+    two passes where that is cheaper: one over the key alone, or its hash where the table has one, one over the few rows
+    it found.
 -#}
 {% macro rows_of(relation, key, keys, columns=['*']) -%}
     {{ return(adapter.dispatch('rows_of', 'nps')(relation, key, keys, columns)) }}
@@ -338,11 +340,40 @@
 
 {#- Materialized, or the planner reads all columns of all rows to join them first. -#}
 {% macro duckdb__rows_of(relation, key, keys, columns) -%}
+    {%- set is_hashed = has_column(relation, key ~ '_hash') -%}
     (
         with found as materialized (
             select {{ columns | join(', ') }} from {{ relation }}
-            where rowid in (select rowid from {{ relation }} where {{ key }} in ({{ keys }}))
+            where
+                rowid in (
+                    select rowid from {{ relation }}
+                    where
+                    {%- if is_hashed %}
+                        {{ key }}_hash in (
+                            select {{ key_hash(['wanted.wanted_key']) }} from ({{ keys }}) as wanted (wanted_key)
+                            where wanted.wanted_key is not null
+                        )
+                    {%- else %}
+                        {{ key }} in ({{ keys }})
+                    {%- endif %}
+                )
         )
         select * from found
+        {%- if is_hashed %}
+        where {{ key }} in ({{ keys }})
+        {%- endif %}
     )
+{%- endmacro %}
+
+
+{#- Does the table have this column? -#}
+{% macro has_column(relation, column) -%}
+    {%- set query -%}
+        select count(*) from duckdb_columns()
+        where
+            schema_name = '{{ relation.schema }}'
+            and table_name = '{{ relation.identifier }}'
+            and column_name = '{{ column | replace("'", "''") }}'
+    {%- endset -%}
+    {{- return(execute and asked_once(query)[0][0] > 0) -}}
 {%- endmacro %}

@@ -174,7 +174,8 @@
     select {% for column in columns %}{{ relation }}.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
     from {{ relation }}
     {%- if is_incremental() %}
-    left join {{ this }} as known on {{ relation }}.{{ key }} = known.{{ key }}
+    left join {{ rows_of(this, key, 'select ' ~ key ~ ' from ' ~ relation) }} as known
+        on {{ relation }}.{{ key }} = known.{{ key }}
     where
         known.{{ key }} is null
         {%- for column in columns if column != key %}
@@ -214,17 +215,12 @@
     {%- set present = config.get('meta').present ~ ' is not null' -%}
     {%- set tracked = config.get('meta').get('tracked', []) -%}
     {%- set differences = config.get('meta').get('differences', []) -%}
+    {%- set old_columns = ['rowid as row_number', key] + differences | reject('equalto', key) | list -%}
+    {%- for column in tracked -%}
+        {%- do old_columns.append('cast(' ~ column ~ ' as varchar) as tracked_' ~ loop.index) -%}
+    {%- endfor %}
     create or replace temporary table replaced as
-    select
-        rowid as row_number
-        {%- for column in tracked %},
-        cast({{ column }} as varchar) as tracked_{{ loop.index }}
-        {%- endfor %}
-        {%- for column in differences %},
-        {{ column }}
-        {%- endfor %}
-    from {{ target }}
-    where rowid in (select rowid from {{ target }} where {{ key }} in (select {{ key }} from {{ batch }}));
+    select * from {{ rows_of(target, key, 'select ' ~ key ~ ' from ' ~ batch, old_columns) }} as replaced_rows;
     insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, false, '{{ definition() }}');
     {% for column in tracked %}
     insert into builds.changes

@@ -1,6 +1,6 @@
 -- Grain: one answer as it stands now, as far as it may differ from what was published last: which delivery of it is
 -- valid, what was decided, and what the published numbers count it as.
--- depends_on: {{ ref('stg_lake__publications') }}
+-- depends_on: {{ ref('stg_lake__publications') }}, {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(materialized = 'view') }}
 {%- set touched = touched_since_publication() %}
 {%- set segments = {} %}
@@ -9,22 +9,8 @@
 {%- endfor %}
 
 with standing as (
-    select
-        response_id,
-        load_id,
-        source_line,
-        loaded_at,
-        decision
-    from
-        {{ rows_of(ref('int_delivered_answers'), 'response_id', touched) if touched else ref('int_delivered_answers') }}
-    where decision not in ('duplicate', 'superseded')
-),
-
-repeated as (
-    select
-        load_id,
-        source_line
-    from {{ ref('int_repeated_answers') }}
+    select * from {{ answers_of('response_id', touched) if touched else ref('int_answers') }}
+    where decision not in ('duplicate', 'superseded') or is_repeated
 ),
 
 counted as (
@@ -42,7 +28,7 @@ counted as (
 final as (
     select
         standing.response_id,
-        case when repeated.load_id is null then standing.decision else 'duplicate' end as decision,
+        standing.decision,
         standing.load_id,
         standing.source_line,
         standing.loaded_at,
@@ -51,7 +37,6 @@ final as (
         counted.category,
         counted.segments
     from standing
-    left join repeated on standing.load_id = repeated.load_id and standing.source_line = repeated.source_line
     left join counted on standing.response_id = counted.response_id
 )
 

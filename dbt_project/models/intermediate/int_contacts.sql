@@ -79,6 +79,7 @@ survivors as (
 final as (
     select
         coalesce(resolved.contact_id, survivors.merged_id) as contact_id,
+        {{ key_hash(['coalesce(resolved.contact_id, survivors.merged_id)']) }} as contact_id_hash,
         coalesce(survivors.survivor_id, resolved.contact_id) as surviving_contact_id,
         coalesce(survivors.account_id, resolved.own_account_id) as account_id,
         resolved.delivered_account_id,
@@ -90,5 +91,6 @@ final as (
 )
 
 {{ only_changed(
-    'final', 'contact_id', ['contact_id', 'surviving_contact_id', 'account_id', 'delivered_account_id'] + attributes
+    'final', 'contact_id',
+    ['contact_id', 'contact_id_hash', 'surviving_contact_id', 'account_id', 'delivered_account_id'] + attributes
 ) }}

@@ -12,6 +12,11 @@
     'loaded_at', 'source_file', 'source_line',
 ] %}
 
+{%- set excluded_responses -%}
+    select source_system || ':' || source_response_id from {{ ref('exclusions') }}
+    where effect = 'exclude'
+{%- endset %}
+
 with delivered as (
     {{ union_staging('answers') }}
 ),
@@ -27,21 +32,14 @@ affected as (
     select response_id from {{ this }}
     where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
     union
-    select response_id from {{ this }}
-    where
-        decision = 'counted'
-        and response_id in (
-            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
-            where effect = 'exclude'
-        )
+    select response_id
+    from {{ rows_of(this, 'response_id', excluded_responses, ['response_id', 'decision']) }} as excluded
+    where decision = 'counted'
     union
     select response_id from {{ this }}
     where
         decision = 'excluded_by_steward'
-        and response_id not in (
-            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
-            where effect = 'exclude'
-        )
+        and response_id not in ({{ excluded_responses }})
 ),
 {% endif %}
 answers as (
@@ -189,4 +187,9 @@ final as (
             and scored.source_response_id = exclusions.source_response_id
 )
 
-select * from final
+select
+    *,
+    {{ key_hash(['response_id']) }} as response_id_hash,
+    {{ key_hash(['invitation_id']) }} as invitation_id_hash,
+    {{ key_hash(['contact_id']) }} as contact_id_hash
+from final

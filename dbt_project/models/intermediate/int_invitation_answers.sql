@@ -173,17 +173,9 @@ linked as (
     select * from named
 )
 {%- endif %}
-{%- if is_incremental() %}
 
 select
-    affected.invitation_id,
-    linked.response_id,
-    linked.decision,
-    linked.submitted_at,
-    linked.channel
-from affected
-left join linked on affected.invitation_id = linked.invitation_id
-{%- else %}
-
-select * from linked
-{%- endif %}
+    *,
+    {{ key_hash(['invitation_id']) }} as invitation_id_hash,
+    {{ key_hash(['response_id']) }} as response_id_hash
+from ({{ with_removed_keys('linked', 'invitation_id') }}) as final

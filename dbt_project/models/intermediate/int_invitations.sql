@@ -1,7 +1,7 @@
 -- Grain: one invitation as last delivered, typed; an invited group becomes as many invitations as it has people.
 {{ config(
     materialized = 'incremental',
-    unique_key = 'coalesce(group_id, invitation_id)',
+    unique_key = 'coalesce(group_id, invitation_id)' if are_groups_invited() else 'invitation_id',
     meta = {'present': 'load_id', 'tracked': [
         'invitation_id', 'source_account_id', "load_id || ':' || source_line", quarter_hour('sent_at'),
     ]}
@@ -60,4 +60,7 @@ final as (
     from invitations
 )
 
-select * from final
+select
+    *,
+    {{ key_hash(['invitation_id']) }} as invitation_id_hash
+from final

@@ -107,6 +107,7 @@ staff_domains as (
 matched as (
     select
         people.respondent_key,
+        {{ key_hash(['people.respondent_key']) }} as respondent_key_hash,
         people.anonymous_contact_id,
         people.external_contact_id,
         people.contact_email,
@@ -132,6 +133,6 @@ matched as (
 )
 
 {{ only_changed('matched', 'respondent_key', [
-    'respondent_key', 'anonymous_contact_id', 'external_contact_id', 'contact_email', 'contact_id', 'account_id',
-    'match_rule', 'is_staff',
+    'respondent_key', 'respondent_key_hash', 'anonymous_contact_id', 'external_contact_id', 'contact_email',
+    'contact_id', 'account_id', 'match_rule', 'is_staff',
 ]) }}

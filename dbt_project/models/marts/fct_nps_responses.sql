@@ -18,8 +18,12 @@ affected as (
     select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
     union
     -- Who answers again has a new answer before or after each other one.
-    select response_id from {{ ref('int_delivered_answers') }}
-    where contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
+    select response_id
+    from
+        {{ rows_of(
+            ref('int_delivered_answers'), 'contact_id', changed('int_delivered_answers', 'contact_id'),
+            columns=['contact_id', 'response_id']
+        ) }} as answering_again
     union
     select response_id from {{ this }}
     where account_id in {{ changed('int_account_history', 'account_id') }}
