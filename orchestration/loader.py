@@ -44,6 +44,9 @@ DATA_FILE = "data_0.parquet"
 MALFORMED_FILE = "malformed_0.parquet"
 REGISTER_FILE = "_load.json"
 
+# Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
+PACKING = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+
 MALFORMED_TYPES = ORIGIN_TYPES | {"raw_row": "VARCHAR", "reason": "VARCHAR"}
 
 # It sorts before every load, and gives the globs of dbt a file to match before the first load.
@@ -353,11 +356,7 @@ def _correct_rows(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Pa
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    # Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
-    connection.execute(
-        f"copy ({query}) to {literal(path)} "
-        "(format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000)"
-    )
+    connection.execute(f"copy ({query}) to {literal(path)} ({PACKING})")
 
 
 # --------------------------------------------------------------------------------- the lake, and DuckDB
