@@ -12,7 +12,7 @@ import glob
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -82,7 +82,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
 
     The log is settled. A build that was published before has its entry, which is returned.
     """
-    last = _last_publication(connection, lake)
+    last = last_publication(connection, lake)
     definition, built_at = connection.execute("""
         select definition, built_at from warehouse.builds.model_builds
         where model_name = 'int_answer_changes' order by built_at desc limit 1
@@ -90,6 +90,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
     if last and last.built_at == built_at:
         return last
     moment = published_at.astimezone(UTC)
+    if last:  # the entries keep their order also where the clock was set back
+        moment = max(moment, last.published_at.replace(tzinfo=UTC) + timedelta(microseconds=1))
     entry = LoggedPublication(f"{moment:%Y%m%dT%H%M%S%fZ}", moment.replace(tzinfo=None), built_at)
     folder = lake / "publishing" / entry.publication_id
     folder.mkdir(parents=True)
@@ -125,7 +127,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
     return entry
 
 
-def _last_publication(connection: duckdb.DuckDBPyConnection, lake: Path) -> LoggedPublication | None:
+def last_publication(connection: duckdb.DuckDBPyConnection, lake: Path) -> LoggedPublication | None:
+    """The latest entry of a settled log."""
     row = connection.execute(f"""
         select publication_id, published_at, built_at from {_log(lake, "publication")}
         order by publication_id desc limit 1

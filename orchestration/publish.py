@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from orchestration.loader import registered_loads
+from orchestration.loader import hold_lake, registered_loads
 from orchestration.publications import flush, prepare, settle
 from orchestration.quality import BuildStamp
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
@@ -178,6 +178,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         description="The file that BI tools query: schemas marts and quality, replaced whole or not at all.",
     )
     def nps_duckdb(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        hold_lake(settings.lake)
         fingerprint = BuildStamp(settings).approved_fingerprint()
         if fingerprint is None:
             raise dg.Failure("The warehouse is no whole build that the guard passed; materialize all assets together.")

@@ -483,7 +483,7 @@ def read_file(
     read = reader_of(file)
     try:
         return read(connection, table, file, scan, scratch, write)
-    except duckdb.OutOfMemoryException:
+    except (duckdb.OutOfMemoryException, duckdb.IOException):  # the machine's fault, such as a full disk
         raise
     except duckdb.Error as error:
         hint = " (carriage returns outside quotes?)" if read is _read_delimited and scan.carriage_returns else ""
@@ -591,7 +591,7 @@ def _as_utf8(file: Path, scan: Scan, scratch: Path) -> _PlainText:
         try:
             with gzip.open(packed) as source, file.open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)
-        except (OSError, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise RefusedFile(f"not a whole gzip file ({error}); deliver it again") from error
         scan = scan_file(file)
     encoding = _encoding(file, scan)
