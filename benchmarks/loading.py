@@ -54,11 +54,11 @@ def load(file: Path, target: Path) -> None:
 
 
 def copy(file: Path, target: Path) -> None:
-    """The least that loading could be: the text of every column as Parquet, without line, origin or check."""
+    """The least that loading could be: the text of every column, packed alike, without line, hash, origin or check."""
     target.mkdir()
     with duckdb.connect() as connection:
         connection.execute(
-            f"copy (from read_csv('{file}', all_varchar = true)) to '{target}/copied.parquet' (format parquet)"
+            f"copy (from read_csv('{file}', all_varchar = true)) to '{target}/copied.parquet' ({loader.PACKING})"
         )
 
 

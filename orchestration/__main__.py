@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.extractors import load_extractors
-from orchestration.loader import registered_loads
+from orchestration.faults import explained
+from orchestration.loader import LakeFault, hold_lake, registered_loads, verify_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
@@ -85,9 +88,24 @@ def main(arguments: Sequence[str]) -> int:
                 return mf(settings, options.arguments)
             case "sqlfluff":
                 return sqlfluff(settings)
-    except ConfigError as error:
-        console.print(f"[bold red]Configuration:[/] {error}", soft_wrap=True)
+    except Exception as error:
+        show_fault(error, settings, console)
     return FAILURE
+
+
+def show_fault(error: Exception, settings: Settings, console: Console) -> None:
+    """Say in a sentence what went wrong; where in the code it did is for the log."""
+    if isinstance(error, ConfigError):
+        console.print(f"[bold red]Configuration:[/] {error}", soft_wrap=True)
+    elif isinstance(error, LakeFault):
+        console.print(f"[bold red]✗[/] {escape(str(error))}", soft_wrap=True)
+    else:
+        sentence = explained(f"{type(error).__name__}: {error}", settings)
+        console.print(f"[bold red]✗[/] {escape(sentence)}", soft_wrap=True)
+        log = settings.data_dir / "error.log"
+        with suppress(OSError):
+            log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            console.print(f"[dim]Where it happened: {log}[/]", soft_wrap=True)
 
 
 def deliver(folder: Path, landing: Path) -> None:
@@ -103,6 +121,7 @@ def run(settings: Settings, console: Console) -> int:
     started = time.monotonic()
     os.environ.update(settings.environment())
     settings.landing.mkdir(parents=True, exist_ok=True)
+    hold_lake(settings.lake)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
     console.print("[dim]Starting Dagster ...[/]")
@@ -177,6 +196,7 @@ def as_known(settings: Settings, moment: str, console: Console) -> int:
     if not any(datetime.fromisoformat(load.loaded_at) <= known_at for load in registered_loads(settings.lake)):
         raise ConfigError(f"{moment}: nothing had been loaded by then")
     known = replace(settings, as_known_at=known_at)
+    verify_loads(settings.lake)
     known.warehouse.parent.mkdir(parents=True, exist_ok=True)
     known.warehouse.unlink(missing_ok=True)
     console.print(f"[dim]Building what was known at {known.variables['as_known_at']} UTC ...[/]")

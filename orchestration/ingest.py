@@ -6,7 +6,6 @@ One asset per raw table, one step for all of them, so that the guard passes over
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -49,35 +48,35 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
     """Load every file of `tables` that is not in the lake yet; refuse, whole, those that are broken.
 
     A refused file leaves no trace in the lake: it is judged again by the next run, so that repairing it,
-    removing it or changing a threshold is all a steward needs to do.
+    removing it or changing a threshold is all a steward needs to do. The caller holds the lake.
     """
     reports: dict[tuple[str, str], TableReport] = defaultdict(TableReport)
-    with loader.lake_lock(settings.lake):
-        loader.prepare_lake(tables, settings.lake)
-        staged = []
-        unreadable: list[tuple[Table, str | None, str]] = []
-        for table in tables:
+    loader.prepare_lake(tables, settings.lake)
+    times = loader.load_times(settings.lake)
+    staged = []
+    unreadable: list[tuple[Table, str | None, str]] = []
+    for table in tables:
+        try:
+            files = loader.new_files(table, settings.landing, settings.lake)
+        except RefusedFile as refusal:
+            unreadable.append((table, None, str(refusal)))
+            continue
+        for file in files:
             try:
-                files = loader.new_files(table, settings.landing, settings.lake)
+                new = loader.stage(table, file, settings.landing, settings.lake, next(times))
             except RefusedFile as refusal:
-                unreadable.append((table, None, str(refusal)))
-                continue
-            for file in files:
-                try:
-                    new = loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC))
-                except RefusedFile as refusal:
-                    unreadable.append((table, file.relative_to(settings.landing).as_posix(), str(refusal)))
-                else:
-                    if new is not None:
-                        staged.append((table, new))
-        for table, _, fault in unreadable:
-            reports[table.key].unreadable.append(fault)
-        refused = _judge(settings, staged, unreadable, reports, run_id=run_id)
-        for table, new in staged:
-            if new.load.file in refused[table.key]:
-                loader.discard(new)
+                unreadable.append((table, file.relative_to(settings.landing).as_posix(), str(refusal)))
             else:
-                reports[table.key].loads.append(loader.commit(new))
+                if new is not None:
+                    staged.append((table, new))
+    for table, _, fault in unreadable:
+        reports[table.key].unreadable.append(fault)
+    refused = _judge(settings, staged, unreadable, reports, run_id=run_id)
+    for table, new in staged:
+        if new.load.file in refused[table.key]:
+            loader.discard(new)
+        else:
+            reports[table.key].loads.append(loader.commit(new))
     return reports
 
 
@@ -207,6 +206,7 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
         can_subset=True,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        loader.hold_lake(settings.lake)
         # A check started alone means its table: there is nothing to judge but new files.
         selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}
         tables = [table for key in sorted(selected) for table in keys[key]]

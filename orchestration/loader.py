@@ -17,9 +17,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -44,14 +44,26 @@ DATA_FILE = "data_0.parquet"
 MALFORMED_FILE = "malformed_0.parquet"
 REGISTER_FILE = "_load.json"
 
+# Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
+PACKING = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
+
 MALFORMED_TYPES = ORIGIN_TYPES | {"raw_row": "VARCHAR", "reason": "VARCHAR"}
 
+_TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 # It sorts before every load, and gives the globs of dbt a file to match before the first load.
 _DECLARATION = "load_id=00000000T000000000000Z_declared"
 
 
-class LakeBusy(Exception):
+class LakeFault(Exception):
+    """The lake cannot be worked with; the message says why and what to do."""
+
+
+class LakeBusy(LakeFault):
     """Another run holds the lake."""
+
+
+class LakeDamaged(LakeFault):
+    """A file of the lake is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class Load:
     columns: list[str]  # as delivered, in order
     extra_columns: list[str]  # delivered but not declared
     absent_columns: list[str]  # optional and not delivered
+    stored: dict[str, str] = field(default_factory=dict)  # sha256 of each Parquet file; early loads have none
 
 
 @dataclass(frozen=True)
@@ -111,11 +124,39 @@ def lake_lock(lake: Path, wait_seconds: float = 30) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise LakeBusy(
-                        f"another run is writing to {lake} (waited {wait_seconds:g} seconds); "
+                        f"another run is working with {lake} (waited {wait_seconds:g} seconds); "
                         "wait for it to end, then start again"
                     ) from None
                 time.sleep(0.1)
         yield
+
+
+_held: dict[Path, AbstractContextManager[None]] = {}
+
+
+def hold_lake(lake: Path) -> None:
+    """Hold the lake, and all that is built from it, until this process ends: a run is a process.
+
+    Raises:
+        LakeBusy: as `lake_lock`.
+    """
+    if lake not in _held:
+        held = lake_lock(lake)
+        held.__enter__()
+        _held[lake] = held
+
+
+def load_times(lake: Path) -> Iterator[datetime]:
+    """The time of each load to come: now, but after all before it, also where the clock was set back."""
+    stamps = [
+        file.parent.name.removeprefix("load_id=").split("_")[0]
+        for file in (lake / "raw").glob(f"*/*/*/{REGISTER_FILE}")
+    ]
+    last = datetime.strptime(f"{max(stamps)}+0000", f"{_TIME_FORMAT}%z") if stamps else None
+    while True:
+        now = datetime.now(UTC)
+        last = max(now, last + timedelta(microseconds=1)) if last else now
+        yield last
 
 
 def prepare_lake(tables: Sequence[Table], lake: Path) -> None:
@@ -183,6 +224,27 @@ def registered_loads(lake: Path) -> list[Load]:
     return _read_register((lake / "raw").glob(f"*/*/*/{REGISTER_FILE}"))
 
 
+def verify_loads(lake: Path) -> None:
+    """Compare every file of every load with what was written: Parquet does not notice most of what may happen to it.
+
+    Raises:
+        LakeDamaged: some are missing or other ones.
+    """
+    faults = []
+    for load in registered_loads(lake):
+        folder = lake / "raw" / load.lake_source / load.table_name / f"load_id={load.load_id}"
+        for name, sha256 in load.stored.items():
+            path = folder / name
+            if not path.is_file() or _sha256(path) != sha256:
+                faults.append(
+                    f"{path} is damaged: it is not what was written. Restore it from a backup; or, if landing/ still "
+                    f"has {load.file} as it was delivered then (sha256 {load.sha256}), remove {folder}: "
+                    "the next run loads it again"
+                )
+    if faults:
+        raise LakeDamaged("\n".join(faults))
+
+
 def stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datetime) -> StagedLoad | None:
     """Read one file into lake/incoming/; `loaded_at` carries its time zone.
 
@@ -231,7 +293,7 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
     target_parent = _table_folder(table, lake)
     if _find_load(target_parent, table.source_system, scan.sha256):
         return None
-    load_id = f"{loaded_at:%Y%m%dT%H%M%S%fZ}_{_content_id(table.source_system, scan.sha256)}"
+    load_id = f"{loaded_at:{_TIME_FORMAT}}_{_content_id(table.source_system, scan.sha256)}"
     folder = _incoming(lake) / load_id
     if folder.exists():
         return None
@@ -275,6 +337,7 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
                 folder / MALFORMED_FILE,
             )
         shutil.rmtree(scratch)
+        load = replace(load, stored={name: _sha256(folder / name) for name in (DATA_FILE, MALFORMED_FILE)})
         (folder / REGISTER_FILE).write_text(json.dumps(asdict(load), indent=1) + "\n", encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -353,11 +416,7 @@ def _correct_rows(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Pa
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    # Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
-    connection.execute(
-        f"copy ({query}) to {literal(path)} "
-        "(format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000)"
-    )
+    connection.execute(f"copy ({query}) to {literal(path)} ({PACKING})")
 
 
 # --------------------------------------------------------------------------------- the lake, and DuckDB
@@ -383,7 +442,12 @@ def _find_load(table_folder: Path, source_system: str, sha256: str) -> Load | No
 
 
 def _read_register(paths: Iterable[Path]) -> list[Load]:
-    loads = [Load(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    loads = []
+    for path in paths:
+        try:
+            loads.append(Load(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError) as error:
+            raise LakeDamaged(f"{path} is damaged ({error}): restore it from a backup") from error
     return sorted(loads, key=lambda load: load.load_id)
 
 
@@ -409,6 +473,11 @@ def _declare(path: Path, columns: dict[str, str], incoming: Path) -> None:
     _fsync(draft)
     draft.replace(path)
     _fsync(path.parent)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync(path: Path) -> None:

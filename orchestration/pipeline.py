@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance
 from rich.console import Console
 from rich.status import Status
 
+from orchestration.faults import explained
 from orchestration.settings import Settings
 from orchestration.transform import ONLY_IF_CHANGED
 
@@ -53,7 +55,9 @@ def run_pipeline(settings: Settings, console: Console) -> Outcome:
             tags={ONLY_IF_CHANGED: "true"},
             run_config={"loggers": {"progress": {}}},
         )
-    return _outcome(result.success, result.all_events)
+    outcome = _outcome(result.success, result.all_events)
+    outcome.problems = [explained(problem, settings) for problem in outcome.problems]
+    return outcome
 
 
 def configure_dagster(settings: Settings) -> None:
@@ -91,7 +95,9 @@ def _reasons(event: DagsterEvent) -> list[str]:
     error = failure.error
     while error and error.cause:
         error = error.cause
-    return [f"step {event.step_key}: {error.message.strip() if error else 'failed'}"]
+    # Our own errors are sentences; others need their name.
+    message = re.sub(r"^orchestration[.\w]+: ", "", error.message.strip()) if error else "failed"
+    return [f"step {event.step_key}: {message}"]
 
 
 def _sentences(metadata: Mapping[str, dg.MetadataValue]) -> list[str]:

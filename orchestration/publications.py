@@ -16,7 +16,7 @@ import glob
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -148,6 +148,8 @@ def prepare(
     if last and last.built_at == built_at:
         return last
     moment = published_at.astimezone(UTC)
+    if last:  # the entries keep their order also where the clock was set back
+        moment = max(moment, last.published_at.replace(tzinfo=UTC) + timedelta(microseconds=1))
     entry = LoggedPublication(_entry_name(moment), moment.replace(tzinfo=None), built_at)
     folder = lake / "publishing" / entry.publication_id
     folder.mkdir(parents=True)

@@ -19,7 +19,7 @@ import dagster as dg
 import duckdb
 
 from orchestration import served_file
-from orchestration.loader import lake_lock, registered_loads
+from orchestration.loader import hold_lake, lake_lock, registered_loads
 from orchestration.publications import flush, last_publication, prepare, settle, taken_back
 from orchestration.quality import BuildStamp
 from orchestration.readers import literal
@@ -206,6 +206,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         description="The file that BI tools query: schemas marts and quality, replaced whole or not at all.",
     )
     def nps_duckdb(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        hold_lake(settings.lake)
         fingerprint = BuildStamp(settings).approved_fingerprint()
         if fingerprint is None:
             raise dg.Failure("The warehouse is no whole build that the guard passed; materialize all assets together.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from expectations.thresholds import read_thresholds
+from orchestration.loader import hold_lake
 from orchestration.settings import Settings
 
 # What expectations/suites.py judges. A test holds the two lists equal: importing Great Expectations here would
@@ -59,6 +60,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
     def guard(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         from expectations import validation  # noqa: PLC0415
 
+        hold_lake(settings.lake)
         outcome = validation.validate_marts(
             settings.warehouse, read_thresholds(settings.thresholds), context.run.run_id
         )

