@@ -39,8 +39,14 @@ from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
-# Filled by the guards and publications of runs before.
-NOT_COMPARED = ("quality.quality_check_results", "quality.publication", "marts.nps_restatements")
+# Of the guards, or filled by guards and publications of runs before.
+NOT_COMPARED = (
+    "quality.quality_check_results",
+    "quality.quality_figures",
+    "quality.quality_freshness",
+    "quality.publication",
+    "marts.nps_restatements",
+)
 
 
 @dataclass(frozen=True)
