@@ -213,7 +213,7 @@ def build_figure_check(thresholds: Thresholds) -> Check:
             or "when '' then 0",
         ),
         suite=ExpectationSuite(
-            name="surveys, segments and sources",
+            name="surveys and sources",
             expectations=[
                 gxe.ExpectColumnValuesToBeBetween(
                     column="observed",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import html
+import http.server
+import json
 import re
+import shutil
+import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -419,3 +426,45 @@ def test_pages_fetch_nothing_and_show_what_failed(tmp_path: Path, faulty: tuple[
     assert "delighted/survey_responses/no_number.csv" in pages["loads-new-files.html"]
     assert "difference=2" in index.read_text()
     assert "Find the rows of the load named" in index.read_text()
+
+
+# Puts into the page what it and each of its frames asked for, and what the frames show.
+COLLECT = """
+onload = () => {
+    const pages = [window, ...Array.from(document.querySelectorAll("iframe"), frame => frame.contentWindow)];
+    const asked = pages.flatMap(page => page.performance.getEntriesByType("resource").map(entry => entry.name));
+    const shown = pages.slice(1).map(page => page.document.body.innerText);
+    document.body.innerText = JSON.stringify({asked, shown});
+}
+"""
+
+
+class _QuietServer(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *_: object) -> None:
+        pass
+
+
+def test_a_browser_shows_the_pages_and_asks_nobody(tmp_path: Path, faulty: tuple[Validation, Validation]) -> None:
+    """Every page in a frame of one that asks for a picture from outside: that one is seen, and no other."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    for validation in faulty:
+        build_data_docs(validation, tmp_path)
+    frames = "".join(f'<iframe src="{page.name}" width="1200" height="900"></iframe>' for page in tmp_path.glob("*.html"))
+    control = tmp_path / "control.html"
+    control.write_text(f'{frames}<img src="http://outside.invalid/picture.png"><script>{COLLECT}</script>')
+    handler = functools.partial(_QuietServer, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+        done = subprocess.run(
+            [browser, *options, address + control.name], capture_output=True, text=True, timeout=120, check=True
+        )
+        server.shutdown()
+    found = json.loads(html.unescape(re.sub(r"<[^>]*>", "", done.stdout[done.stdout.index("<body") :])))
+    assert [url for url in found["asked"] if not url.startswith(address)] == ["http://outside.invalid/picture.png"]
+    assert len(found["shown"]) == 1 + sum(len(validation.documents) for validation in faulty)
+    shown = "\n".join(found["shown"])
+    assert "Find the rows of the load named" in shown and "delighted/survey_responses/no_number.csv" in shown

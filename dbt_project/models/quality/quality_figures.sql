@@ -254,7 +254,7 @@ repeated_verbatims as (
         survey_id,
         survey_type,
         min(response_id) as example,
-        count(*) as responses
+        count(*) as uses
     from verbatims
     group by survey_id, survey_type, text_hash
 ),
@@ -262,8 +262,8 @@ repeated_verbatims as (
 commonest_verbatims as (
     select
         *,
-        sum(responses) over (partition by survey_id) as verbatims,
-        row_number() over (partition by survey_id order by responses desc, example) as place
+        sum(uses) over (partition by survey_id) as verbatims,
+        row_number() over (partition by survey_id order by uses desc, example) as place
     from repeated_verbatims
 ),
 
@@ -383,8 +383,8 @@ figures as (
     union all
     select
         'repeated_verbatim_share', {{ of_survey }},
-        case when responses > 1 then 1e0 * responses / verbatims else 0e0 end, verbatims, null,
-        cast(responses as {{ dbt.type_string() }}) || ' times, such as ' || example
+        case when uses > 1 then 1e0 * uses / verbatims else 0e0 end, verbatims, null,
+        cast(uses as {{ dbt.type_string() }}) || ' times, such as ' || example
     from commonest_verbatims
     where place = 1
     union all
