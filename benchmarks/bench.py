@@ -1,8 +1,8 @@
 """What the abstraction costs: loading and `dbt build` beside one hand-written DuckDB script, in the same run.
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
-queries are timed on the published file, and a day's batch is loaded and built upon it all. Data tests take their own
-time and are left out.
+queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all. Data
+tests take their own time and are left out.
 """
 
 from __future__ import annotations
@@ -133,8 +133,11 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     console.print(slowest(models))
 
     differences = differing_tables(settings.warehouse, handwritten, console)
+    started = time.process_time()
     seconds = timed(lambda: publish(settings, run_id="bench", fingerprint="bench", published_at=datetime.now(UTC)))
+    publishing = time.process_time() - started
     console.print(f"published in {seconds:,.1f} s, {settings.serving.stat().st_size / 2**20:,.0f} MB")
+    console.print(guard_costs(folder, by_dbt.cpu_seconds + publishing))
     console.print(query_times(settings.serving))
 
     rows = deliver_batch(settings.landing)
@@ -319,6 +322,17 @@ def model_seconds(run_results: Path) -> list[tuple[str, float]]:
     results = json.loads(run_results.read_text())["results"]
     seconds = [(result["unique_id"].split(".")[-1], float(result["execution_time"])) for result in results]
     return sorted(seconds, key=lambda pair: -pair[1])
+
+
+def guard_costs(folder: Path, run_cpu_seconds: float) -> Table:
+    """The CPU of the guards, as seconds and as share of building (their models aside) and publishing."""
+    command = [sys.executable, "-m", "benchmarks.guards", str(folder)]
+    parts = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    without_guards = run_cpu_seconds - parts["their models"]
+    table = Table("guards", "CPU", "of building and publishing")
+    for name, seconds in (parts | {"together": sum(parts.values())}).items():
+        table.add_row(name, f"{seconds:,.1f} s", f"{100 * seconds / without_guards:.1f} %")
+    return table
 
 
 # ---------------------------------------------------------------------------------------------- comparing

@@ -386,10 +386,12 @@ def write_results(results: Sequence[CheckResult], folder: Path) -> list[Path]:
 
 
 def declare_results(folder: Path) -> Path:
-    """Write a file without rows, so that a reader of the folder finds the columns before the first run."""
+    """Write a file without rows, so that a reader of the folder finds the columns before the first run.
+
+    Anew each time: an older version of this program declared fewer.
+    """
     path = folder / "run_id=none" / "declared.parquet"
-    if not path.exists():
-        _write_parquet([], path)
+    _write_parquet([], path)
     return path
 
 

@@ -303,7 +303,7 @@ def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, t
         ("response_rate_ratio", 2.5, 50, 2.501),
         ("volume_ratio", 0.3, 30, 0.299),
         ("volume_ratio", 3, 30, 3.001),
-        ("score_drift", 0.25, 100, 0.251),
+        ("score_drift", 0.25, 200, 0.251),
         ("tens_share", 0.9, 30, 0.901),
         ("busiest_hour", 10, 20, 10.001),
         ("answers_per_person", 5, 1, 6),
@@ -398,6 +398,9 @@ def test_results_come_back_as_they_were_written(tmp_path: Path, faulty: tuple[Va
         types = {column[0]: column[1] for column in cursor.description or []}
         return types, [dict(zip(types, row, strict=True)) for row in cursor.fetchall()]
 
+    declared_by_older = tmp_path / "run_id=none" / "declared.parquet"
+    declared_by_older.parent.mkdir()
+    duckdb.execute(f"copy (select 'x' as run_id where false) to '{declared_by_older}' (format parquet)")
     declare_results(tmp_path)
     declared, nothing = read()
     assert nothing == []
