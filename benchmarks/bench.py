@@ -1,8 +1,8 @@
 """What the abstraction costs: loading and `dbt build` beside one hand-written DuckDB script, in the same run.
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
-queries are timed on the published file, and a day's batch is loaded and built upon it all. Data tests take their own
-time and are left out.
+queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all. Data
+tests take their own time and are left out.
 """
 
 from __future__ import annotations
@@ -41,8 +41,14 @@ INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 100 * 365}
-# Filled by the guards and publications of runs before.
-NOT_COMPARED = ("quality.quality_check_results", "quality.publication", "marts.nps_restatements")
+# Of the guards, or filled by guards and publications of runs before.
+NOT_COMPARED = (
+    "quality.quality_check_results",
+    "quality.quality_figures",
+    "quality.quality_freshness",
+    "quality.publication",
+    "marts.nps_restatements",
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,11 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     console.print(slowest(models))
 
     differences = differing_tables(settings.warehouse, handwritten, console)
+    started = time.process_time()
     seconds = timed(lambda: publish(settings, run_id="bench", fingerprint="bench", published_at=datetime.now(UTC)))
+    publishing = time.process_time() - started
     console.print(f"published in {seconds:,.1f} s, {settings.serving.stat().st_size / 2**20:,.0f} MB")
+    console.print(guard_costs(folder, by_dbt.cpu_seconds + publishing))
     console.print(query_times(settings.serving))
 
     for name, days in BATCHES.items():
@@ -143,7 +152,8 @@ def compare(folder: Path, answers: int, console: Console) -> int:
         share = in_models / sum(seconds for _, seconds in models)
         console.print(
             f"built in {by_batch.seconds:,.1f} s, {by_batch.cpu_seconds:,.1f} s CPU, "
-            f"{by_batch.peak_bytes / 2**30:.2f} GB; its models took {in_models:,.1f} s, {100 * share:.1f} % of the full build"
+            f"{by_batch.peak_bytes / 2**30:.2f} GB; "
+            f"its models took {in_models:,.1f} s, {100 * share:.1f} % of the full build"
         )
     if differences:
         console.print(f"[bold red]dbt and the hand-written script differ in {', '.join(differences)}[/]")
@@ -213,7 +223,7 @@ def copy_plainly(landing: Path, copied: Path) -> None:
 
 
 def deliver_batch(landing: Path, days: int) -> int:
-    """What a day brings, 0.1 % of the answers: half are edited, the others new, with their invitations, half of those late.
+    """What a day brings, 0.1 % of the answers: half are edited, a quarter new with their invitations, a quarter late.
 
     They are rows of the history, the new ones under keys of their own: at the time of the newest answers or, late and
     edited, at their own within the last `days` of the history. Returns how many.
@@ -327,6 +337,17 @@ def model_seconds(run_results: Path) -> list[tuple[str, float]]:
     results = json.loads(run_results.read_text())["results"]
     seconds = [(result["unique_id"].split(".")[-1], float(result["execution_time"])) for result in results]
     return sorted(seconds, key=lambda pair: -pair[1])
+
+
+def guard_costs(folder: Path, run_cpu_seconds: float) -> Table:
+    """The CPU of the guards, as seconds and as share of building (their models aside) and publishing."""
+    command = [sys.executable, "-m", "benchmarks.guards", str(folder)]
+    parts = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    without_guards = run_cpu_seconds - parts["their models"]
+    table = Table("guards", "CPU", "of building and publishing")
+    for name, seconds in (parts | {"together": sum(parts.values())}).items():
+        table.add_row(name, f"{seconds:,.1f} s", f"{100 * seconds / without_guards:.1f} %")
+    return table
 
 
 # ---------------------------------------------------------------------------------------------- comparing

@@ -7,13 +7,13 @@ its meta: severity, owner, threshold and action, so that a result explains itsel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
 from great_expectations.expectations.row_conditions import Column
 
-from expectations.thresholds import ActionRule, Severity, Thresholds
+from expectations.thresholds import ActionRule, ScopedRule, Severity, Thresholds
 
 COUNTS = ("invited", "delivered", "answered", "responses", "promoters", "passives", "detractors")
 
@@ -22,8 +22,9 @@ COUNTS = ("invited", "delivered", "answered", "responses", "promoters", "passive
 class Check:
     """A suite and the query whose rows it judges.
 
-    With `is_per_row` each row is one judged thing (a file, a survey type), named by its columns table_name
-    and item, and gets its own result with its own observed value.
+    With `is_per_row` each row is one judged thing (a file, a figure of a survey), named by its columns table_name
+    and item, and gets its own result with its own observed value. A row with a column rule is judged by the expectation
+    of that rule alone, and may also have the columns of PLACE, figure and detail.
     """
 
     table_name: str
@@ -83,8 +84,7 @@ def build_mart_checks(thresholds: Thresholds) -> list[Check]:
     return [
         build_response_check(thresholds),
         build_segment_check(thresholds),
-        build_response_rate_check(thresholds),
-        build_matching_check(thresholds),
+        build_figure_check(thresholds),
         build_reconciliation_check(thresholds),
     ]
 
@@ -195,63 +195,60 @@ def build_segment_check(thresholds: Thresholds) -> Check:
     )
 
 
-def build_response_rate_check(thresholds: Thresholds) -> Check:
-    """The response rate of each survey type with a band, over the last complete months."""
-    rule = thresholds.marts.response_rate
+def build_figure_check(thresholds: Thresholds) -> Check:
+    """Every figure of a survey, segment or source that rests on enough, against the rule that applies to it."""
+    # Of the rules for the same figure the narrowest applies: the value's, the segment's or survey's, that of all.
+    rules = sorted(thresholds.rules(), key=lambda scoped: (scoped.value is None, scoped.scope is None))
+    judged = [scoped for scoped in rules if scoped.is_judged]
     return Check(
-        table_name="marts.nps_by_segment_period",
-        query=_RESPONSE_RATES.format(
-            months=rule.months,
-            min_responses=rule.min_responses,
-            survey_types=", ".join(f"('{survey_type}')" for survey_type in rule.bands) or "(null)",
+        table_name="quality.quality_figures",
+        query=_FIGURES.format(
+            rules=" ".join(
+                f"when {_condition(scoped)} then {_literal(scoped.label) if scoped.is_judged else 'null'}"
+                for scoped in rules
+            ),
+            judged_from=" ".join(f"when {_literal(scoped.label)} then {scoped.rule.judged_from}" for scoped in judged)
+            or "when '' then 0",
         ),
         suite=ExpectationSuite(
-            name="response rate",
+            name="surveys and sources",
             expectations=[
                 gxe.ExpectColumnValuesToBeBetween(
-                    column="response_rate",
-                    min_value=band.min,
-                    max_value=band.max,
-                    row_condition=Column("item") == survey_type,
+                    column="observed",
+                    min_value=scoped.rule.min,
+                    max_value=scoped.rule.max,
+                    row_condition=Column("rule") == scoped.label,
                     **_terms(
-                        band.severity,
-                        band.owner or rule.owner or thresholds.owner,
-                        f"{survey_type}: {band.min:.1%} to {band.max:.1%} of the delivered invitations "
-                        f"are answered (last {rule.months} complete months, if {rule.min_responses} answers)",
-                        rule.action,
-                        item=survey_type,
+                        cast("Severity", scoped.rule.severity),
+                        scoped.rule.owner or thresholds.owner,
+                        scoped.words,
+                        scoped.rule.action,
+                        rule=scoped.label,
                     ),
                 )
-                for survey_type, band in rule.bands.items()
+                for scoped in judged
             ],
         ),
         is_per_row=True,
     )
 
 
-def build_matching_check(thresholds: Thresholds) -> Check:
-    """The share of answers that lead to no account, for each survey tool."""
-    rule = thresholds.marts.unmatched_share
-    return Check(
-        table_name="quality.quality_matching",
-        query=_UNMATCHED_SHARES,
-        suite=ExpectationSuite(
-            name="matching",
-            expectations=[
-                gxe.ExpectColumnValuesToBeBetween(
-                    column="unmatched_share",
-                    max_value=rule.max,
-                    **_terms(
-                        rule.severity,
-                        rule.owner or thresholds.owner,
-                        f"at most {rule.max:.1%} of the counted answers of a survey tool lead to no account",
-                        rule.action,
-                    ),
-                ),
-            ],
-        ),
-        is_per_row=True,
-    )
+def _condition(scoped: ScopedRule) -> str:
+    """Which rows of the figures a rule is for."""
+    conditions = [f"figure = {_literal(scoped.figure)}"]
+    if scoped.scope is None:
+        conditions.append("segment is null")
+    if scoped.name is not None:
+        column = {"surveys": "survey_id", "segments": "segment", "sources": "source_system"}[scoped.scope or ""]
+        conditions.append(f"{column} = {_literal(scoped.name)}")
+    if scoped.value is not None:
+        conditions.append(f"segment_value = {_literal(scoped.value)}")
+    return " and ".join(conditions)
+
+
+def _literal(text: str) -> str:
+    """A text in SQL; SQLAlchemy would take a colon for the name of a parameter."""
+    return "'" + text.replace("'", "''").replace(":", "\\:") + "'"
 
 
 def build_reconciliation_check(thresholds: Thresholds) -> Check:
@@ -281,16 +278,17 @@ def _identity(thresholds: Thresholds, threshold: str, action: str) -> dict[str, 
     return _terms(rule.severity, rule.owner or thresholds.owner, threshold, action)
 
 
-def _terms(severity: Severity, owner: str, threshold: str, action: str, item: str | None = None) -> dict[str, Any]:
+def _terms(severity: Severity, owner: str, threshold: str, action: str, rule: str | None = None) -> dict[str, Any]:
+    sentence = f"{rule} {threshold}" if rule else f"{threshold[0].upper()}{threshold[1:]}"
     return {
         "severity": "critical" if severity == "block" else "warning",
-        "description": f"{threshold[0].upper()}{threshold[1:]}. ({severity}, {owner}) {action}",
+        "description": f"{sentence}. ({severity}, {owner}) {action}",
         "meta": {
             "severity": severity,
             "owner": owner,
             "threshold": threshold,
             "action": action,
-            "item": item,
+            "rule": rule,
         },
     }
 
@@ -343,48 +341,27 @@ where
     or {" or ".join(f"expected.{count} <> found.{count}" for count in COUNTS)}
 """
 
-_UNMATCHED_SHARES = """
+# A row that no rule is for, or that rests on too little, is not judged.
+_FIGURES = """
 select
-    'quality.quality_matching' as table_name,
-    source_system as item,
-    sum(case when account_match_rule = 'none' then records else 0 end) / sum(records) as unmatched_share
-from quality.quality_matching
-where fact = 'answers'
-group by source_system
-"""
-
-# The last complete months of the figures rather than of the calendar: a warehouse rebuilt from old files is
-# judged as well. A rate from too few answers is null, and null is not judged.
-# The outer select is there because Great Expectations takes no query that begins with `with`.
-_RESPONSE_RATES = """
-select * from (
-with
-
-months as (
-    select survey_type, period_start, delivered, answered
-    from marts.nps_by_segment_period
-    where period_grain = 'month' and segment = 'all' and is_complete_period
-),
-
-last_months as (
-    select *
-    from months
-    where period_start > (select max(period_start) from months) - to_months({months})
-),
-
-survey_types (survey_type) as (
-    values {survey_types}
-)
-
-select
-    'marts.nps_by_segment_period' as table_name,
-    survey_types.survey_type as item,
-    case
-        when sum(last_months.answered) >= {min_responses}
-            then sum(last_months.answered) / nullif(sum(last_months.delivered), 0)
-    end as response_rate
-from survey_types
-left join last_months on survey_types.survey_type = last_months.survey_type
-group by survey_types.survey_type
-)
+    table_name, item, source_system, survey_id, segment, segment_value, figure, rule, cast(observed as double) as observed,
+    concat_ws('; ', 'against ' || compared_with, detail) as detail
+from (
+    select *, case {rules} end as rule
+    from (
+        select
+            'quality.quality_figures' as table_name, figure, item, source_system, survey_id, segment, segment_value,
+            observed, basis, cast(compared_with as varchar) as compared_with, detail
+        from quality.quality_figures
+        union all
+        select
+            'quality.quality_freshness', figure, source_system, source_system, null, null, null,
+            case figure when 'load_age_hours' then load_age_hours else answer_age_hours end, 1, null,
+            cast(case figure when 'load_age_hours' then last_loaded_at else last_answer_at end as varchar)
+        from quality.quality_freshness
+        cross join (values ('load_age_hours'), ('answer_age_hours')) ages (figure)
+    ) figures
+) ruled
+where observed is not null and basis >= case rule {judged_from} end
+order by figure, item
 """

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from orchestration.settings import ConfigError, read_yaml
+from orchestration.settings import ConfigError, Settings, read_yaml
 
 Severity = Literal["block", "warn"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=-100, le=100)]
 Text = Annotated[str, Field(min_length=1)]
+Number = TypeVar("Number")
+
+Fault = tuple[tuple[int | str, ...], str]  # the place in the file, and what is wrong there
 
 
 class _Strict(BaseModel):
@@ -51,52 +58,20 @@ class MaxShare(ActionRule):
 class MinCount(ActionRule):
     """At least this many rows."""
 
-    min: Annotated[int, Field(ge=0)]
+    min: Count
 
 
-class _Band(Rule):
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        low, high = self.model_dump(include={"min", "max"}).values()
-        if low > high:
-            raise ValueError(f"min {low:g} is above max {high:g}")
-        return self
-
-
-class ShareBand(_Band):
-    """Between two shares."""
-
-    min: Share
-    max: Share
-
-
-class ScoreBand(_Band, ActionRule):
+class ScoreBand(ActionRule):
     """Between two scores on the scale of NPS."""
 
     min: Score
     max: Score
 
-
-class ResponseRate(_Strict):
-    """The expected response rate per survey type; a type without a band is not judged."""
-
-    months: Annotated[int, Field(ge=1)]
-    min_responses: Annotated[int, Field(ge=1)]
-    owner: Text | None = None
-    action: Text
-    relationship: ShareBand | None = None
-    transactional: ShareBand | None = None
-    episodic: ShareBand | None = None
-
-    @property
-    def bands(self) -> dict[str, ShareBand]:
-        """The bands that are set, by survey type."""
-        survey_types = {
-            "relationship": self.relationship,
-            "transactional": self.transactional,
-            "episodic": self.episodic,
-        }
-        return {survey_type: band for survey_type, band in survey_types.items() if band is not None}
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
 
 
 class Loads(_Strict):
@@ -115,8 +90,101 @@ class Marts(_Strict):
     integrity: Rule
     responses: MinCount
     nps: ScoreBand
-    unmatched_share: MaxShare
-    response_rate: ResponseRate
+
+
+class Limits(_Strict, Generic[Number]):
+    """What one survey, segment or source has otherwise than the rule of a figure says."""
+
+    min: Number | None = None
+    max: Number | None = None
+    judged_from: Count | None = None
+    severity: Severity | Literal["ignore"] | None = None
+    owner: Text | None = None
+    action: Text | None = None
+
+
+class FigureRule(Limits[Number]):
+    """What is accepted of a figure: between min and max (None: no such bound), where it rests on `judged_from`."""
+
+    judged_from: Count = 0
+    severity: Severity | Literal["ignore"]
+    action: Text
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of quality_figures or quality_freshness: what it is in words, the type of its bounds, what it is of."""
+
+    meaning: str
+    bound: Any
+    scopes: tuple[str, ...]
+
+
+FIGURES = {
+    "answers": Figure("counted answers", Count, ("surveys", "segments")),
+    "response_rate": Figure("answered of the delivered invitations", Share, ("surveys", "segments")),
+    "response_rate_ratio": Figure("times the response rate before", Ratio, ("surveys", "segments")),
+    "volume_ratio": Figure("times the answers of the same weekday before", Ratio, ("surveys", "segments")),
+    "score_drift": Figure("shift of the scores against those before", Ratio, ("surveys", "segments")),
+    "tens_share": Figure("answers that are a ten", Share, ("surveys",)),
+    "busiest_hour": Figure("times the answers of a usual hour through the link", Ratio, ("surveys",)),
+    "answers_per_person": Figure("answers of one person on one day", Count, ("surveys",)),
+    "owner_lead": Figure("points above the rest, as far as the answers prove", Score, ("surveys",)),
+    "repeated_verbatim_share": Figure("comments that are one and the same text", Share, ("surveys",)),
+    "fast_share": Figure("answers faster than a person can read", Share, ("surveys",)),
+    "unmatched_share": Figure("answers that lead to no account", Share, ("surveys", "segments")),
+    "quarantined_share": Figure("quarantined of the delivered answer rows", Share, ("sources",)),
+    "load_age_hours": Figure("hours since the last load", Count, ("sources",)),
+    "answer_age_hours": Figure("hours since the last counted answer", Count, ("sources",)),
+}
+# Under a segment, the key that means each of its values.
+EVERY_VALUE = "every_value"
+
+
+def _figures(rule: Any, scope: str | None = None) -> type[BaseModel]:
+    """A mapping from figures to their rule, all of them required, or to the exceptions of one scope."""
+    fields: dict[str, Any] = {
+        name: (rule[figure.bound], ...) if scope is None else (rule[figure.bound] | None, None)
+        for name, figure in FIGURES.items()
+        if scope is None or scope in figure.scopes
+    }
+    return create_model("Figures", __base__=_Strict, **fields)
+
+
+@dataclass(frozen=True)
+class ScopedRule:
+    """The rule of a figure where it applies: everywhere, or for one survey, source, segment or value of a segment.
+
+    A rule of a segment that names no value is that of each value without a rule of its own; segments have no rule
+    that applies everywhere.
+    """
+
+    figure: str
+    rule: FigureRule[Any]
+    scope: str | None = None  # surveys, segments or sources
+    name: str | None = None
+    value: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The figure and where it applies; no two rules have the same."""
+        return ", ".join(part for part in (self.figure, self.scope, self.name, self.value) if part)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is anything to hold the figure against."""
+        return self.rule.severity != "ignore" and (self.rule.min, self.rule.max) != (None, None)
+
+    @property
+    def words(self) -> str:
+        """What is accepted, as the end of a sentence that says what was found."""
+        figure = FIGURES[self.figure]
+        low, high = (
+            None if bound is None else f"{bound:.1%}" if figure.bound is Share else f"{bound:g}"
+            for bound in (self.rule.min, self.rule.max)
+        )
+        accepted = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+        return f"must be {accepted} ({figure.meaning})"
 
 
 class Thresholds(_Strict):
@@ -125,29 +193,102 @@ class Thresholds(_Strict):
     owner: Text
     loads: Loads
     marts: Marts
+    figures: _figures(FigureRule)  # type: ignore[valid-type]
+    surveys: dict[str, _figures(Limits, "surveys")] = {}  # type: ignore[misc]
+    segments: dict[str, dict[str, _figures(Limits, "segments")]] = {}  # type: ignore[misc]
+    sources: dict[str, _figures(Limits, "sources")] = {}  # type: ignore[misc]
+
+    def rules(self) -> Iterator[ScopedRule]:
+        """Every rule of a figure with its exceptions; an exception has what it does not say from what it excepts."""
+        for figure in FIGURES:
+            default = cast("FigureRule[Any]", getattr(self.figures, figure))
+            yield ScopedRule(figure, default)
+            for scope, excepted in (("surveys", self.surveys), ("sources", self.sources)):
+                for name, figures in excepted.items():
+                    if (limits := getattr(figures, figure, None)) is not None:
+                        yield ScopedRule(figure, _excepted(default, limits), scope, name)
+            for name, values in self.segments.items():
+                every = getattr(values.get(EVERY_VALUE), figure, None)
+                of_every = default if every is None else _excepted(default, every)
+                for value, figures in values.items():
+                    if value == EVERY_VALUE and every is not None:
+                        yield ScopedRule(figure, of_every, "segments", name)
+                    elif value != EVERY_VALUE and (limits := getattr(figures, figure, None)) is not None:
+                        yield ScopedRule(figure, _excepted(of_every, limits), "segments", name, value)
+
+    def expected_every_hours(self, sources: list[str]) -> dict[str, dict[str, int | None]]:
+        """How often a load and an answer of each source are expected; None: at no time in particular."""
+        rules = {(rule.figure, rule.name): rule.rule for rule in self.rules() if rule.scope in (None, "sources")}
+        return {
+            source: {
+                kind: None
+                if (rule := rules.get((figure, source), rules[figure, None])).severity == "ignore"
+                else rule.max
+                for kind, figure in (("load", "load_age_hours"), ("answer", "answer_age_hours"))
+            }
+            for source in sources
+        }
 
 
-def read_thresholds(path: Path) -> Thresholds:
-    """Read thresholds.yml.
+def _excepted(rule: FigureRule[Any], limits: Limits[Any]) -> FigureRule[Any]:
+    return rule.model_copy(update=limits.model_dump(exclude_none=True))
+
+
+def read_thresholds(settings: Settings) -> Thresholds:
+    """Read thresholds.yml, and hold it against the surveys, segments and sources of the configuration.
 
     Raises:
         ConfigError: the file is missing or wrong; each line of the message names the file, the line,
             the key and the fault.
     """
+    path = settings.thresholds
     content = read_yaml(path)
     root: yaml.Node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)  # type: ignore[assignment]
     # YAML lets the last of two equal keys win: the steward would edit the one that does not count.
-    if faults := [f"{path}:{line}: {key}: written twice" for key, line in _repeated_keys(root)]:
-        raise ConfigError("\n".join(faults))
+    if repeated := [f"{path}:{line}: {key}: written twice" for key, line in _repeated_keys(root)]:
+        raise ConfigError("\n".join(repeated))
+    faults: list[Fault]
     try:
-        return Thresholds.model_validate(content)
+        thresholds = Thresholds.model_validate(content)
+        faults = [*_unknown_names(thresholds, settings), *_crossed_bounds(thresholds)]
     except ValidationError as error:
+        faults = [(fault["loc"], _message(fault)) for fault in error.errors()]
+    if faults:
         raise ConfigError(
-            "\n".join(
-                f"{path}:{_line(root, fault['loc'])}: {'.'.join(map(str, fault['loc']))}: {_message(fault)}"
-                for fault in error.errors()
-            )
-        ) from None
+            "\n".join(f"{path}:{_line(root, place)}: {'.'.join(map(str, place))}: {fault}" for place, fault in faults)
+        )
+    return thresholds
+
+
+def _unknown_names(thresholds: Thresholds, settings: Settings) -> Iterator[Fault]:
+    """Exceptions for what does not exist. Values of a segment are data: nobody knows them before a run."""
+    catalogue = settings.config_dir / "seeds" / "reference" / "surveys.csv"
+    listed: Mapping[str, tuple[set[str], str]] = {
+        "surveys": (set(_column(catalogue, "survey_id")), "seeds/reference/surveys.csv"),
+        "segments": ({segment["name"] for segment in settings.variables["segments"]}, "`segments:` of dbt_project.yml"),
+        "sources": (set(settings.variables["sources"]), "`sources:` of dbt_project.yml"),
+    }
+    for scope, (known, place) in listed.items():
+        for name in getattr(thresholds, scope):
+            if name not in known:
+                yield (scope, name), f"no such {scope[:-1]}; {place} lists {', '.join(sorted(known)) or 'none'}"
+
+
+def _column(path: Path, name: str) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [row[name] for row in csv.DictReader(file) if row.get(name)]
+
+
+def _crossed_bounds(thresholds: Thresholds) -> Iterator[Fault]:
+    """A bound of an exception may cross the other one, which the rule of the figure has."""
+    for scoped in thresholds.rules():
+        low, high = scoped.rule.min, scoped.rule.max
+        if low is not None and high is not None and low > high:
+            value = (scoped.value or EVERY_VALUE,) if scoped.scope == "segments" else ()
+            place = (scoped.scope, scoped.name, *value) if scoped.scope and scoped.name else ("figures",)
+            yield (*place, scoped.figure, "min"), f"min {low:g} is above max {high:g}"
 
 
 def _message(fault: Any) -> str:

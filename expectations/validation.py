@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import great_expectations as gx
 import sqlalchemy as sa
+from great_expectations import ExpectationSuite
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
@@ -45,6 +46,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "connect_args": {"read_only": True},
 }
 UNEXPECTED_ROWS_SHOWN = 20
+PLACE = ("source_system", "survey_id", "segment", "segment_value")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class CheckResult:
     checked_at: datetime
     suite: str
     table_name: str
-    item: str | None  # what was judged, where a table is judged in parts: the file, the survey type
+    item: str | None  # what was judged, where a table is judged in parts: the file, the survey
     column_name: str | None
     expectation: str
     severity: Severity
@@ -89,6 +91,11 @@ class CheckResult:
     threshold: str
     owner: str
     action: str
+    # What a figure is of, where it is of one; `item` says it in words.
+    source_system: str | None = None
+    survey_id: str | None = None
+    segment: str | None = None
+    segment_value: str | None = None
 
     @property
     def is_blocking(self) -> bool:
@@ -249,6 +256,8 @@ def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) 
             rows = _rows(source, check) if check.is_per_row else []
             if check.is_per_row and not rows:
                 continue  # nothing to judge, which Great Expectations would call a failure
+            if check.is_per_row:
+                check = _only_used_rules(check, rows)
             document = _run(source, check, max(len(rows), UNEXPECTED_ROWS_SHOWN))
             document.meta["run_id"] = RunIdentifier(run_name=run_id, run_time=checked_at)
             documents.append(document)
@@ -256,7 +265,7 @@ def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) 
                 common: dict[str, Any] = {"run_id": run_id, "checked_at": checked_at, "suite": suite}
                 common |= _described(result)
                 if check.is_per_row:
-                    results += [CheckResult(**common, **row) for row in _judged_rows(result, rows)]
+                    results += [CheckResult(**common | row) for row in _judged_rows(result, rows)]
                 else:
                     results.append(CheckResult(**common, **_judged_table(result, check)))
     return Validation(suite=suite, checks=tuple(results), documents=tuple(documents))
@@ -265,6 +274,13 @@ def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) 
 def _rows(source: SQLDatasource, check: Check) -> list[dict[str, Any]]:
     with source.get_engine().connect() as connection:
         return [dict(row) for row in connection.execute(sa.text(check.query)).mappings()]
+
+
+def _only_used_rules(check: Check, rows: Sequence[dict[str, Any]]) -> Check:
+    """Each expectation is a query or more: those of a rule that no row falls under are left out."""
+    used = {None, *(row.get("rule") for row in rows)}
+    expectations = [expectation for expectation in check.suite.expectations if expectation.meta["rule"] in used]
+    return replace(check, suite=ExpectationSuite(name=check.suite.name, expectations=expectations))
 
 
 def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSuiteValidationResult:
@@ -335,17 +351,19 @@ def _judged_rows(result: ExpectationValidationResult, rows: Sequence[dict[str, A
         raise RuntimeError(f"{len(named)} failed rows are named, {outcome['unexpected_count']} were found")
     failed = {(row["table_name"], row["item"]) for row in named}
     for row in rows:
-        if configuration.meta["item"] in (None, row["item"]):
+        if configuration.meta["rule"] in (None, row.get("rule")):
             is_success = (row["table_name"], row["item"]) not in failed
             value = row[configuration.kwargs["column"]]
+            observed = f"{value:.4f}" if isinstance(value, float) else value
             yield {
                 "table_name": row["table_name"],
                 "item": row["item"],
+                "column_name": row.get("figure", configuration.kwargs["column"]),
                 "is_success": is_success,
-                "observed_value": f"{value:.4f}" if isinstance(value, float) else value,
+                "observed_value": f"{observed} ({row['detail']})" if row.get("detail") else observed,
                 "unexpected_count": int(not is_success),
                 "unexpected_percent": None,
-            }
+            } | {name: row[name] for name in PLACE if name in row}
 
 
 _COLUMN_TYPES = {
@@ -368,10 +386,12 @@ def write_results(results: Sequence[CheckResult], folder: Path) -> list[Path]:
 
 
 def declare_results(folder: Path) -> Path:
-    """Write a file without rows, so that a reader of the folder finds the columns before the first run."""
+    """Write a file without rows, so that a reader of the folder finds the columns before the first run.
+
+    Anew each time: an older version of this program declared fewer.
+    """
     path = folder / "run_id=none" / "declared.parquet"
-    if not path.exists():
-        _write_parquet([], path)
+    _write_parquet([], path)
     return path
 
 

@@ -32,6 +32,7 @@ class TableReport:
     unreadable: list[str] = field(default_factory=list)  # messages that name file and remedy
     invalid: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)  # of the guard, for every file
 
     def metadata(self) -> dict[str, Any]:
         """Figures for the Dagster page."""
@@ -95,7 +96,7 @@ def _judge(
     # Great Expectations takes two seconds to import; a run without new files does without.
     from expectations import validation  # noqa: PLC0415
 
-    thresholds = read_thresholds(settings.thresholds)
+    thresholds = read_thresholds(settings)
     outcome = validation.validate_loads(
         [
             validation.StagedLoad(
@@ -120,11 +121,12 @@ def _judge(
     validation.write_results([*outcome.checks, *refusals], settings.check_results)
     if staged:
         validation.build_data_docs(outcome, settings.data_docs)
-    keys = {f"{lake_source}.{name}": (lake_source, name) for lake_source, name in reports}
+    keys = {".".join(table.key): table.key for table, _ in staged}
     for check in outcome.checks:
+        key = keys[check.table_name]
+        reports[key].results.append(check)
         if check.is_success or check.item is None:
             continue
-        key = keys[check.table_name]
         if check.is_blocking:
             refused[key].add(check.item)
             reports[key].invalid.append(check.sentence)
@@ -217,11 +219,11 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
                 context.log.error(sentence)
             if key in context.selected_asset_keys:
                 yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
-            for name, failures, warnings in (
-                (READABLE, report.unreadable, []),
-                (VALID, report.invalid, report.warnings),
+            for name, failures, warnings, results in (
+                (READABLE, report.unreadable, [], []),
+                (VALID, report.invalid, report.warnings, report.results),
             ):
                 if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys:
-                    yield as_check_result(key, name, failures, warnings=warnings)
+                    yield as_check_result(key, name, failures, warnings=warnings, results=results)
 
     return load

@@ -2,22 +2,30 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
+import duckdb
 
-from expectations.thresholds import read_thresholds
+from expectations.thresholds import FIGURES, read_thresholds
 from orchestration.loader import hold_lake
 from orchestration.settings import Settings
 
+if TYPE_CHECKING:
+    from expectations.validation import CheckResult
+
 # What expectations/suites.py judges. A test holds the two lists equal: importing Great Expectations here would
 # cost every start of Dagster seconds.
-GUARDED_TABLES = (
-    "marts.fct_nps_responses",
-    "marts.nps_by_segment_period",
-    "quality.quality_matching",
-    "quality.quality_reconciliation",
-)
+GUARDED_TABLES = ("marts.fct_nps_responses", "marts.nps_by_segment_period", "quality.quality_reconciliation")
 CHECK_NAME = "great_expectations"
+# The figures of surveys, segments and sources, each of which is a check by its own name.
+FIGURE_TABLES = {
+    figure: "quality.quality_freshness" if figure.endswith("_age_hours") else "quality.quality_figures"
+    for figure in FIGURES
+}
+RESULTS_SHOWN = 100
 
 
 def as_check_result(
@@ -27,33 +35,58 @@ def as_check_result(
     *,
     is_blocking: bool = True,
     warnings: Sequence[str] = (),
+    results: Sequence["CheckResult"] = (),
 ) -> dg.AssetCheckResult:
-    """A check as the Dagster page shows it: what failed, in sentences, and nothing where nothing did."""
+    """A check as the Dagster page shows it: what failed, in sentences, and each result, what failed first."""
     sentences = [*failures, *warnings]
+    metadata: dict[str, dg.MetadataValue] = {}
+    if sentences:
+        metadata["failures"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in sentences))
+    if results:
+        shown = sorted(results, key=lambda result: result.is_success)[:RESULTS_SHOWN]
+        metadata["results"] = dg.MetadataValue.table([_record(result) for result in shown])
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=name,
         passed=not failures,
         severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
         description=" ".join(sentences) or None,
-        metadata={"failures": dg.MetadataValue.md("\n".join(f"- {text}" for text in sentences))} if sentences else {},
+        metadata=metadata,
+    )
+
+
+def _record(result: "CheckResult") -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "state": "passed" if result.is_success else "failed",
+            "item": result.item or result.table_name,
+            "figure": result.column_name or result.expectation,
+            "observed value": result.observed_value or "",
+            "threshold": result.threshold,
+            "severity": result.severity,
+            "owner": result.owner,
+            "action": result.action,
+        }
     )
 
 
 def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
-    """One blocking check per guarded table, all in one pass over the warehouse after dbt built it."""
-    keys = {table: dg.AssetCheckKey(dg.AssetKey(table.split(".")), CHECK_NAME) for table in GUARDED_TABLES}
+    """One check per guarded table and per figure, all in one pass over the warehouse after dbt built it."""
+    checks = {dg.AssetCheckKey(dg.AssetKey(table.split(".")), CHECK_NAME): table for table in GUARDED_TABLES}
+    figures = {
+        dg.AssetCheckKey(dg.AssetKey(table.split(".")), figure): figure for figure, table in FIGURE_TABLES.items()
+    }
 
     @dg.multi_asset_check(
         name="guard",
         specs=[
             dg.AssetCheckSpec(
-                CHECK_NAME,
+                key.name,
                 asset=key.asset_key,
                 blocking=True,
                 description="Thresholds, owners and what to do stand in expectations/thresholds.yml.",
             )
-            for key in keys.values()
+            for key in (*checks, *figures)
         ],
         can_subset=True,
     )
@@ -61,9 +94,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
         from expectations import validation  # noqa: PLC0415
 
         hold_lake(settings.lake)
-        outcome = validation.validate_marts(
-            settings.warehouse, read_thresholds(settings.thresholds), context.run.run_id
-        )
+        outcome = validation.validate_marts(settings.warehouse, read_thresholds(settings), context.run.run_id)
         validation.write_results(outcome.checks, settings.check_results)
         validation.build_data_docs(outcome, settings.data_docs)
         stamp = BuildStamp(settings)
@@ -71,20 +102,42 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
             stamp.withdraw()
         else:
             stamp.approve()
-        for table, key in keys.items():
-            if key not in context.selected_asset_check_keys:
-                continue
-            failed = [check for check in outcome.checks if check.table_name == table and not check.is_success]
-            for check in failed:
-                context.log.error(check.sentence)
+        for key in sorted(context.selected_asset_check_keys):
+            results = [
+                result
+                for result in outcome.checks
+                if (result.column_name == figures[key] if key in figures else result.table_name == checks[key])
+            ]
+            failed = [result for result in results if not result.is_success]
+            for result in failed:
+                context.log.log("ERROR" if result.is_blocking else "WARNING", result.sentence)
             yield as_check_result(
                 key.asset_key,
-                CHECK_NAME,
-                [check.sentence for check in failed],
-                is_blocking=any(check.is_blocking for check in failed),
+                key.name,
+                [result.sentence for result in failed],
+                is_blocking=any(result.is_blocking for result in failed),
+                results=results,
             )
 
     return guard
+
+
+def has_turned_late(serving: Path) -> bool:
+    """Whether a source that the published file shows on time is late by now, though nothing was delivered since."""
+    with duckdb.connect(serving, read_only=True) as connection:
+        row = connection.execute(
+            """
+            select count(*) from quality.quality_freshness
+            where
+                hours_late = 0
+                and (
+                    date_sub('hour', last_loaded_at, $now) > load_expected_hours
+                    or date_sub('hour', last_answer_at, $now) > answer_expected_hours
+                )
+            """,
+            {"now": datetime.now(UTC).replace(tzinfo=None)},
+        ).fetchone()
+    return row is not None and row[0] > 0
 
 
 class BuildStamp:

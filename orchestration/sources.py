@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from expectations.thresholds import read_thresholds
 from orchestration.settings import ConfigError, Settings, read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -207,7 +208,7 @@ def load_sources(settings: Settings) -> Sources:
     """Read sources/<name>.yml for every name in the variable `sources`.
 
     Raises:
-        ConfigError: a file is missing or wrong; the message names the file, the key and the fault.
+        ConfigError: a file, or thresholds.yml, is missing or wrong; the message names the file, the key and the fault.
     """
     tables: list[Table] = []
     vendors: list[str] = []
@@ -231,7 +232,12 @@ def load_sources(settings: Settings) -> Sources:
                 f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
             )
             raise ConfigError(f"{path}: {faults}") from None
-    variables = settings.variables | {"sources": [*vendors, *mappings], "file_sources": mappings}
+    names = [*vendors, *mappings]
+    variables = settings.variables | {
+        "sources": names,
+        "file_sources": mappings,
+        "expected_every_hours": read_thresholds(settings).expected_every_hours(names),
+    }
     return Sources(tables=tuple(tables), dbt_variables=variables)
 
 

@@ -19,7 +19,7 @@ from orchestration.faults import Build, last_build
 from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
-from orchestration.quality import BuildStamp
+from orchestration.quality import BuildStamp, has_turned_late
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import Sources
 
@@ -96,9 +96,9 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         settle_log(settings)
         fingerprint = inputs_fingerprint(settings)
         stamp = BuildStamp(settings)
-        if context.run.tags.get(ONLY_IF_CHANGED) and (
-            fingerprint == stamp.approved_fingerprint() == published_fingerprint(settings.serving)
-        ):
+        is_published = fingerprint == stamp.approved_fingerprint() == published_fingerprint(settings.serving)
+        # That nothing came may be the news: what is published must say so.
+        if context.run.tags.get(ONLY_IF_CHANGED) and is_published and not has_turned_late(settings.serving):
             context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
             return
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)

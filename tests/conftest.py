@@ -68,7 +68,7 @@ class Pipeline:
     def content(self, *schemas: str, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
         """All published rows by table, sorted, without the columns `but`.
 
-        Checks are of a run and restatements of the publications before, not of the data, and are left out.
+        Checks and freshness are of a run and restatements of the publications before, not of the data, and are left out.
         """
         dropped = set(but)
         content = {}
@@ -77,7 +77,7 @@ class Pipeline:
                 "select schema_name, table_name from duckdb_tables() where schema_name in ? order by all",
                 [list(schemas) or ["marts", "quality"]],
             ).fetchall():
-                if table in ("quality_check_results", "publication", "nps_restatements"):
+                if table in ("quality_check_results", "quality_freshness", "publication", "nps_restatements"):
                     continue
                 columns = [
                     row[0]

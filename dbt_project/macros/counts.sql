@@ -36,7 +36,7 @@
     {%- set facts = {
         'answers': {
             'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
-            'segments': segments_with_total(), 'columns': ['survey_type', 'response_date', 'category'],
+            'segments': segments_with_total(), 'columns': ['survey_type', 'response_date', 'category', 'score'],
         },
         'invitations': {
             'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],
@@ -68,4 +68,18 @@
 {#- The total and every segment, as the period marts list them. -#}
 {% macro segments_with_total() -%}
     {{- return([{'name': 'all', 'from': 'survey', 'column': 'all'}] + var('segments')) -}}
+{%- endmacro %}
+
+
+{#- What the guards look at, survey by survey, beside the counts of the period marts: answers by score and unmatched. -#}
+{% macro survey_counts() -%}
+    {%- set invitations = invitation_counts() -%}
+    {%- set counts = {
+        'answers': {'responses': 'true', 'unmatched': "account_match_rule = 'none'"},
+        'invitations': {'delivered': invitations.delivered, 'answered': invitations.answered},
+    } -%}
+    {%- for score in range(11) -%}
+        {%- do counts.answers.update({'score_' ~ score: 'score = ' ~ score}) -%}
+    {%- endfor -%}
+    {{- return(counts) -}}
 {%- endmacro %}

@@ -265,6 +265,23 @@
 {% macro duckdb__add_hours(timestamp, hours) -%}{{ timestamp }} + interval '{{ hours }}' hour{%- endmacro %}
 
 
+{% macro add_seconds(timestamp, seconds) -%}{{ return(adapter.dispatch('add_seconds', 'nps')(timestamp, seconds)) }}{%- endmacro %}
+
+{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + interval '{{ seconds }}' second{%- endmacro %}
+
+
+{#- Whole hours from one timestamp to a later one. -#}
+{% macro hours_between(earlier, later) -%}
+    {{ return(adapter.dispatch('hours_between', 'nps')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__hours_between(earlier, later) -%}date_sub('hour', {{ earlier }}, {{ later }}){%- endmacro %}
+
+
+{#- The start of the hour that a timestamp lies in. -#}
+{% macro hour_start(timestamp) -%}date_trunc('hour', {{ timestamp }}){%- endmacro %}
+
+
 {#- Whole days from one date to a later one. -#}
 {% macro days_between(earlier, later) -%}
     {{ return(adapter.dispatch('days_between', 'nps')(earlier, later)) }}

@@ -82,6 +82,7 @@ def test_guards_and_dbt_tests_are_checks(shown: dict[str, Any]) -> None:
         assert checks[f"{key}:new_rows_are_valid"]
     for table in ("marts/fct_nps_responses", "marts/nps_by_segment_period", "quality/quality_reconciliation"):
         assert checks[f"{table}:great_expectations"], "a guard of the marts blocks publishing"
+    assert checks["quality/quality_figures:score_drift"] and checks["quality/quality_freshness:load_age_hours"]
     assert "quality/quality_reconciliation:nothing_is_lost" in checks
     assert "marts/nps_by_segment_period:categories_add_up_to_responses" in checks
 
@@ -89,10 +90,13 @@ def test_guards_and_dbt_tests_are_checks(shown: dict[str, Any]) -> None:
 def test_guarded_tables_are_those_of_the_suites() -> None:
     from expectations.suites import build_mart_checks  # noqa: PLC0415
     from expectations.thresholds import read_thresholds  # noqa: PLC0415
-    from orchestration.quality import GUARDED_TABLES  # noqa: PLC0415
+    from orchestration.quality import FIGURE_TABLES, GUARDED_TABLES  # noqa: PLC0415
+    from orchestration.settings import Settings  # noqa: PLC0415
 
-    thresholds = read_thresholds(ROOT / "expectations" / "thresholds.yml")
-    assert {check.table_name for check in build_mart_checks(thresholds)} == set(GUARDED_TABLES)
+    checks = build_mart_checks(read_thresholds(Settings(config_dir=ROOT, data_dir=ROOT / "data")))
+    assert {check.table_name for check in checks} == {*GUARDED_TABLES, "quality.quality_figures"}
+    figures = next(check.query for check in checks if check.table_name == "quality.quality_figures")
+    assert all(table in figures for table in FIGURE_TABLES.values())
 
 
 def test_job_and_schedule(shown: dict[str, Any]) -> None:

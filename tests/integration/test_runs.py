@@ -84,22 +84,20 @@ def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pip
     assert loaded == [(20, 20)]
 
 
-def test_a_mart_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
+def test_a_figure_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
     config = tmp_path / "config"
     for name in ("sources", "seeds/reference", "expectations"):
         shutil.copytree(copy_of_sample.config / name, config / name)
     thresholds = config / "expectations" / "thresholds.yml"
     text = thresholds.read_text(encoding="utf-8")
-    stricter = text.replace(
-        "relationship: { min: 0.03, max: 0.80, severity: warn }",
-        "relationship: { min: 0.6, max: 0.8, severity: block }",
+    thresholds.write_text(
+        f"{text}surveys:\n  post-support:\n    response_rate: {{ min: 0.6, severity: block }}\n", encoding="utf-8"
     )
-    assert stricter != text
-    thresholds.write_text(stricter, encoding="utf-8")
     before = copy_of_sample.serving.read_bytes()
 
     done = Pipeline(copy_of_sample.data, config)("run")
     assert done.returncode == 1
-    assert "relationship" in done.stdout
+    assert "post-support: response_rate is 0.2" in done.stdout
+    assert "must be 60.0% to 80.0%" in done.stdout
     assert copy_of_sample.serving.read_bytes() == before
     assert "Traceback" not in done.stdout + done.stderr

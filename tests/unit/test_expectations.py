@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import html
+import http.server
+import json
 import re
+import shutil
+import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from expectations.thresholds import Thresholds, read_thresholds
+from expectations.thresholds import FIGURES, Thresholds, read_thresholds
 from expectations.validation import (
     CheckResult,
     LoadProfile,
@@ -23,7 +30,7 @@ from expectations.validation import (
     validate_marts,
     write_results,
 )
-from orchestration.settings import ROOT
+from orchestration.settings import ROOT, Settings
 
 DELIGHTED = LoadProfile(score="score", time="created_at", where="survey_type = 'nps'")
 # 14 months of one survey type in two regions, which add up to the total.
@@ -61,16 +68,28 @@ WAREHOUSE = """
     select 'delighted' as source_system, 'load_1' as load_id, 12 as rows_delivered, 12 as rows_counted,
         0 as difference;
 
-    create table quality.quality_matching as
-    from (values ('delighted', 'a', 'answers', 'contact', 90), ('delighted', 'b', 'answers', 'none', 20),
-        ('delighted', 'b', 'invitations', 'none', 300))
-        matched (source_system, survey_id, fact, account_match_rule, records);
+    create table quality.quality_figures as
+    select
+        figure, item, source_system, survey_id, 'relationship' as survey_type, segment, segment_value,
+        observed::decimal(18, 6) as observed, basis, compared_with::decimal(18, 6) as compared_with, detail
+    from (values
+        ('response_rate', 'support', null, 'support', null, null, 0.25, 100, null, null),
+        ('response_rate', 'small', null, 'small', null, null, 0.001, 49, null, null),
+        ('response_rate', 'relationship region north', null, null, 'region', 'north', 0.001, 100, null, null),
+        ('response_rate', 'relationship region a:b', null, null, 'region', 'a:b', 0.3, 100, null, null),
+        ('busiest_hour', 'support', null, 'support', null, null, 2, 40, 3, 'web at noon'),
+        ('quarantined_share', 'delighted', 'delighted', null, null, null, 0.01, 400, null, null)
+    ) figures (figure, item, source_system, survey_id, segment, segment_value, observed, basis, compared_with, detail);
+
+    create table quality.quality_freshness as
+    select 'delighted' as source_system, timestamp '2025-01-01 12:00:00' as last_loaded_at,
+        timestamp '2024-01-01 12:00:00' as last_answer_at, 48 as load_age_hours, 9000 as answer_age_hours;
 """
 
 
 @pytest.fixture(scope="module")
 def thresholds() -> Thresholds:
-    return read_thresholds(ROOT / "expectations" / "thresholds.yml")
+    return read_thresholds(Settings(config_dir=ROOT, data_dir=ROOT / "data"))
 
 
 def _warehouse(folder: Path, *changes: str) -> Path:
@@ -172,8 +191,13 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
     validation = validate_marts(warehouse, thresholds, "run")
 
     assert _failed(validation.checks) == []
-    rates = {check.item: check.observed_value for check in validation.checks if check.item}
-    assert rates == {"relationship": "0.2500", "transactional": None, "episodic": None, "delighted": "0.1818"}
+    # What rests on too little, what no rule is for and what has no bound is not judged.
+    assert {(check.column_name, check.item, check.observed_value) for check in validation.checks if check.item} == {
+        ("response_rate", "support", "0.2500"),
+        ("busiest_hour", "support", "2.0000 (against 3.000000; web at noon)"),
+        ("quarantined_share", "delighted", "0.0100"),
+        ("load_age_hours", "delighted", "48.0000 (2025-01-01 12:00:00)"),
+    }
     with duckdb.connect(warehouse) as connection:
         connection.execute("create table written (id integer)")
 
@@ -222,15 +246,21 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
             "2024-03-01",
         ),
         (
-            "update marts.nps_by_segment_period set answered = answered / 10",
-            "relationship: 3.0% to 80.0%",
-            "0.0250",
+            "update quality.quality_figures set observed = 0.0199 where item = 'support' and figure = 'response_rate'",
+            "must be 2.0% to 80.0% (answered of the delivered invitations)",
+            "0.0199",
         ),
         (
-            "update quality.quality_matching set records = 23 where fact = 'answers' and account_match_rule = 'none'",
-            "at most 20.0% of the counted answers of a survey tool",
-            "0.2035",
+            "update quality.quality_figures set observed = 10.01 where figure = 'busiest_hour'",
+            "must be at most 10 (times the answers of a usual hour through the link)",
+            "10.0100 (against 3.000000; web at noon)",
         ),
+        (
+            "update quality.quality_figures set observed = 0.0501 where figure = 'quarantined_share'",
+            "must be at most 5.0%",
+            "0.0501",
+        ),
+        ("update quality.quality_freshness set load_age_hours = 49", "must be at most 48 (hours since", "49.0000"),
         ("update quality.quality_reconciliation set difference = 2", "rows delivered", "difference=2"),
         ("update quality.quality_reconciliation set difference = null", "rows delivered", "difference=None"),
     ],
@@ -243,7 +273,7 @@ def test_a_fault_in_the_marts_is_reported(
     failed = [check for check in validation.checks if not check.is_success]
     assert len(failed) == 1, failed
     assert threshold in failed[0].threshold
-    assert failed[0].is_blocking == (failed[0].item is None)  # response rate and matching only warn
+    assert failed[0].is_blocking == (failed[0].item is None)  # figures only warn
     assert failed[0].unexpected_count != 0
     if observed is not None:
         assert observed in str(failed[0].observed_value)
@@ -253,26 +283,6 @@ def test_scores_that_are_withheld_are_not_judged(tmp_path: Path, thresholds: Thr
     warehouse = _warehouse(tmp_path, "update marts.nps_by_segment_period set nps = null, ci_low = null, ci_high = null")
 
     assert _failed(validate_marts(warehouse, thresholds, "run").checks) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "rate"),
-    [
-        pytest.param("is_complete_period = false", None, id="no complete month"),
-        pytest.param("answered = 1", None, id="too few answers"),
-        pytest.param("answered = 0 where period_start >= '2025-02-01'", "0.2500", id="incomplete month"),
-        pytest.param("answered = 0 where period_start < '2024-02-01'", "0.2500", id="before the window"),
-        pytest.param("answered = 0 where period_start < '2024-03-01'", "0.2292", id="in the window"),
-    ],
-)
-def test_a_response_rate_comes_from_the_last_complete_months_with_enough_answers(
-    tmp_path: Path, thresholds: Thresholds, change: str, rate: str | None
-) -> None:
-    warehouse = _warehouse(tmp_path, f"update marts.nps_by_segment_period set {change}")
-
-    rates = {check.item: check for check in validate_marts(warehouse, thresholds, "run").checks if check.item}
-    assert rates["relationship"].observed_value == rate
-    assert rates["relationship"].is_success
 
 
 def test_unknown_segments_of_silent_invitations_are_no_fault(tmp_path: Path, thresholds: Thresholds) -> None:
@@ -285,12 +295,74 @@ def test_unknown_segments_of_silent_invitations_are_no_fault(tmp_path: Path, thr
     assert _failed(validate_marts(warehouse, thresholds, "run").checks) == []
 
 
-def test_a_warehouse_without_answers_has_no_matching_to_judge(tmp_path: Path, thresholds: Thresholds) -> None:
-    warehouse = _warehouse(tmp_path, "delete from quality.quality_matching where fact = 'answers'")
+def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, thresholds: Thresholds) -> None:
+    bounds = [  # the last value that passes, on how many, and the first that does not
+        ("answers", 1, 50, 0),
+        ("response_rate", 0.8, 50, 0.801),
+        ("response_rate_ratio", 0.4, 50, 0.399),
+        ("response_rate_ratio", 2.5, 50, 2.501),
+        ("volume_ratio", 0.3, 30, 0.299),
+        ("volume_ratio", 3, 30, 3.001),
+        ("score_drift", 0.25, 200, 0.251),
+        ("tens_share", 0.9, 30, 0.901),
+        ("busiest_hour", 10, 20, 10.001),
+        ("answers_per_person", 5, 1, 6),
+        ("owner_lead", 20, 30, 20.001),
+        ("repeated_verbatim_share", 0.1, 30, 0.101),
+        ("fast_share", 0.05, 30, 0.051),
+        ("unmatched_share", 0.2, 30, 0.201),
+        ("quarantined_share", 0.05, 100, 0.051),
+    ]
+    assert {figure for figure, *_ in bounds} == {figure for figure in FIGURES if not figure.endswith("_age_hours")}
+    changes, expected = ["delete from quality.quality_figures"], set()
+    for number, (figure, passes, basis, fails) in enumerate(bounds):
+        judged_from = getattr(thresholds.figures, figure).judged_from
+        place = "'delighted', null" if FIGURES[figure].scopes == ("sources",) else "null, 's'"
+        for state, observed, rests_on in (("good", passes, basis), ("bad", fails, basis), ("few", fails, basis - 1)):
+            changes.append(
+                f"insert into quality.quality_figures values ('{figure}', '{state} {number}', {place}, 'episodic', "
+                f"null, null, {observed}, {rests_on}, null, null)"
+            )
+            if rests_on >= judged_from:
+                expected.add((figure, f"{state} {number}", state == "good"))
+    warehouse = _warehouse(tmp_path, *changes)
 
-    validation = validate_marts(warehouse, thresholds, "run")
-    assert _failed(validation.checks) == []
-    assert "delighted" not in {check.item for check in validation.checks}
+    checks = validate_marts(warehouse, thresholds, "run").checks
+    judged = {(check.column_name, check.item, check.is_success) for check in checks if check.item != "delighted"}
+    assert {check for check in judged if check[1]} == expected
+
+
+def test_the_narrowest_rule_applies_and_the_result_says_what_it_is_of(tmp_path: Path, thresholds: Thresholds) -> None:
+    content = thresholds.model_dump(by_alias=True, exclude_none=True) | {
+        "surveys": {"small": {"response_rate": {"judged_from": 10, "severity": "block", "owner": "Ann"}}},
+        "segments": {
+            "region": {
+                "every_value": {"response_rate": {"min": 0.2}},
+                "a:b": {"response_rate": {"max": 0.29, "action": "Ask why."}},
+            }
+        },
+        "sources": {
+            "delighted": {"answer_age_hours": {"max": 9000}, "quarantined_share": {"max": 0.001, "severity": "ignore"}}
+        },
+    }
+    warehouse = _warehouse(tmp_path)
+    checks = {
+        (check.column_name, check.item): check
+        for check in validate_marts(warehouse, Thresholds.model_validate(content), "run").checks
+        if check.item
+    }
+
+    assert ("quarantined_share", "delighted") not in checks
+    assert checks["answer_age_hours", "delighted"].is_success
+    assert checks["response_rate", "support"].is_success
+    small = checks["response_rate", "small"]
+    assert small.is_blocking and small.owner == "Ann"
+    assert (small.survey_id, small.segment, small.source_system) == ("small", None, None)
+    north = checks["response_rate", "relationship region north"]
+    assert not north.is_success and north.threshold.startswith("must be 20.0% to 80.0%")
+    assert (north.segment, north.segment_value) == ("region", "north")
+    other = checks["response_rate", "relationship region a:b"]
+    assert not other.is_success and other.threshold.startswith("must be 20.0% to 29.0%") and other.action == "Ask why."
 
 
 def test_a_check_that_cannot_run_has_not_passed(tmp_path: Path, thresholds: Thresholds) -> None:
@@ -326,6 +398,9 @@ def test_results_come_back_as_they_were_written(tmp_path: Path, faulty: tuple[Va
         types = {column[0]: column[1] for column in cursor.description or []}
         return types, [dict(zip(types, row, strict=True)) for row in cursor.fetchall()]
 
+    declared_by_older = tmp_path / "run_id=none" / "declared.parquet"
+    declared_by_older.parent.mkdir()
+    duckdb.execute(f"copy (select 'x' as run_id where false) to '{declared_by_older}' (format parquet)")
     declare_results(tmp_path)
     declared, nothing = read()
     assert nothing == []
@@ -354,3 +429,53 @@ def test_pages_fetch_nothing_and_show_what_failed(tmp_path: Path, faulty: tuple[
     assert "delighted/survey_responses/no_number.csv" in pages["loads-new-files.html"]
     assert "difference=2" in index.read_text()
     assert "Find the rows of the load named" in index.read_text()
+
+
+# Puts into the page what it and each of its frames asked for, and what the frames show.
+COLLECT = """
+onload = () => {
+    const pages = [window, ...Array.from(document.querySelectorAll("iframe"), frame => frame.contentWindow)];
+    const asked = pages.flatMap(page => page.performance.getEntriesByType("resource").map(entry => entry.name));
+    const shown = pages.slice(1).map(page => page.document.body.innerText);
+    document.body.innerText = JSON.stringify({asked, shown});
+}
+"""
+
+
+class _QuietServer(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *_: object) -> None:
+        pass
+
+
+def test_a_browser_shows_the_pages_and_asks_nobody(tmp_path: Path, faulty: tuple[Validation, Validation]) -> None:
+    """Every page in a frame of one that asks for a picture from outside: that one is seen, and no other."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    for validation in faulty:
+        build_data_docs(validation, tmp_path)
+    frames = "".join(
+        f'<iframe src="{page.name}" width="1200" height="900"></iframe>' for page in tmp_path.glob("*.html")
+    )
+    control = tmp_path / "control.html"
+    control.write_text(f'{frames}<img src="http://outside.invalid/picture.png"><script>{COLLECT}</script>')
+    handler = functools.partial(_QuietServer, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+        ]
+        done = subprocess.run(
+            [browser, *options, address + control.name], capture_output=True, text=True, timeout=120, check=True
+        )
+        server.shutdown()
+    found = json.loads(html.unescape(re.sub(r"<[^>]*>", "", done.stdout[done.stdout.index("<body") :])))
+    assert [url for url in found["asked"] if not url.startswith(address)] == ["http://outside.invalid/picture.png"]
+    assert len(found["shown"]) == 1 + sum(len(validation.documents) for validation in faulty)
+    shown = "\n".join(found["shown"])
+    assert "Find the rows of the load named" in shown and "delighted/survey_responses/no_number.csv" in shown

@@ -216,3 +216,46 @@ def test_points_are_rounded_half_up_on_both_sides_of_zero() -> None:
         0.0,
         -100.0,
     ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(counts, counts), min_size=2, max_size=11))
+def test_drift_is_the_stability_index_less_its_expectation(bins: list[tuple[int, int]]) -> None:
+    now, before = (np.array(side, dtype=float) for side in zip(*bins, strict=True))
+    if not (now.sum() and before.sum()):
+        return
+    filled = now + before > 0
+    p, q = ((side[filled] + 0.5) / (side.sum() + 0.5) for side in (now, before))
+    expected = np.sum((p - q) * np.log(p / q)) - (filled.sum() - 1) * (1 / now.sum() + 1 / before.sum())
+
+    names = [f"now_{i}" for i in range(len(bins))], [f"before_{i}" for i in range(len(bins))]
+    columns = dict(zip(names[0] + names[1], ([value] for value in [*now, *before]), strict=True))
+    found = evaluate(SQL.stability_index(*names), **columns)
+    assert found[0] == pytest.approx(max(0.0, expected), abs=1e-9)
+
+
+def test_drift_is_not_found_where_nothing_moved() -> None:
+    """Windows of 200 answers from the distribution of their history: on average no drift, and none a major one."""
+    random = np.random.default_rng(1)
+    shares = [0.02, 0.01, 0.02, 0.02, 0.03, 0.06, 0.08, 0.14, 0.21, 0.17, 0.24]
+    now, before = random.multinomial(200, shares, 2000), random.multinomial(1200, shares, 2000)
+    names = [f"now_{score}" for score in range(11)], [f"before_{score}" for score in range(11)]
+    columns = {
+        name: side[:, score].tolist()
+        for side, group in zip((now, before), names, strict=True)
+        for score, name in enumerate(group)
+    }
+    drift = evaluate(SQL.stability_index(*names), **columns)
+    assert drift.mean() < 0.02
+    assert drift.max() < 0.25
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(counts, counts, counts), st.tuples(counts, counts, counts))
+def test_lead_is_the_bound_of_the_difference(one: tuple[int, int, int], rest: tuple[int, int, int]) -> None:
+    (d, a, p), (d0, a0, p0) = one, rest
+    theta, variance = shrunk(p, d, d + a + p)
+    theta0, variance0 = shrunk(p0, d0, d0 + a0 + p0)
+    lead = SQL.nps_lead("p", "d", "n", "p0", "d0", "n0", 2.5)
+    found = evaluate(lead, p=[p], d=[d], n=[sum(one)], p0=[p0], d0=[d0], n0=[sum(rest)])
+    assert found[0] == pytest.approx(100 * (theta - theta0 - 2.5 * math.sqrt(variance + variance0)), abs=1e-9)

@@ -21,7 +21,11 @@ final as (
         unexpected_percent,
         threshold,
         owner,
-        action
+        action,
+        source_system,
+        survey_id,
+        segment,
+        segment_value
     from results
 )
 

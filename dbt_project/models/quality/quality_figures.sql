@@ -1,0 +1,417 @@
+-- Grain: one figure that a guard judges, of one survey, one segment value of a survey type, or one source.
+-- Windows are those of the variable guard_windows; what is accepted stands in expectations/thresholds.yml.
+{%- set windows = var('guard_windows') %}
+{%- set scores = range(11) %}
+{%- set spans = {'now': 'in_window', 'before': 'in_history'} %}
+
+with survey_days as (
+    select * from {{ ref('int_survey_days') }}
+),
+
+-- The last complete day that has answers: a warehouse made again from old files is judged as well. The day of the last
+-- load is not over.
+reach as (
+    select least(answered.last_date, {{ add_days('loaded.last_date', -1) }}) as last_date
+    from (
+        select max(count_date) as last_date from survey_days
+        where responses > 0
+    ) as answered
+    cross join (select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}) as loaded
+),
+
+-- A window is after its first date, up to and with its last.
+bounds as (
+    select
+        last_date,
+        {{ add_days('last_date', -windows.days) }} as window_start,
+        {{ add_days('last_date', -windows.days * (1 + windows.history)) }} as history_start,
+        {{ add_days('last_date', -windows.settle_days) }} as settled_last_date,
+        {{ add_days('last_date', -windows.settle_days - windows.days) }} as settled_window_start,
+        {{ add_days('last_date', -windows.settle_days - windows.days * (1 + windows.history)) }} as settled_history_start
+    from reach
+),
+
+-- A segment has no answers by score; its three categories stand in the places of three scores.
+item_days as (
+    select
+        survey_id as item,
+        survey_id,
+        survey_type,
+        cast(null as {{ dbt.type_string() }}) as segment,
+        cast(null as {{ dbt.type_string() }}) as segment_value,
+        count_date,
+        delivered,
+        answered,
+        responses,
+        unmatched,
+        {%- for score in scores %}
+        score_{{ score }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from survey_days
+    union all
+    select
+        survey_type || ' ' || segment || ' ' || segment_value as item,
+        null as survey_id,
+        survey_type,
+        segment,
+        segment_value,
+        count_date,
+        delivered,
+        answered,
+        responses,
+        case when segment_value = 'unknown' then responses else 0 end as unmatched,
+        {%- for score in scores %}
+        {{ {0: 'detractors', 1: 'passives', 2: 'promoters'}.get(score, '0') }} as score_{{ score }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('int_daily_counts') }}
+    where segment <> 'all'
+),
+
+placed as (
+    select
+        item_days.*,
+        item_days.count_date > bounds.window_start as in_window,
+        item_days.count_date <= bounds.window_start as in_history,
+        item_days.count_date > bounds.settled_window_start
+        and item_days.count_date <= bounds.settled_last_date as in_settled_window,
+        item_days.count_date > bounds.settled_history_start
+        and item_days.count_date <= bounds.settled_window_start as in_settled_history,
+        {{ days_between('item_days.count_date', 'bounds.last_date') }} as days_ago
+    from item_days
+    inner join bounds
+        on item_days.count_date > bounds.settled_history_start and item_days.count_date <= bounds.last_date
+),
+
+items as (
+    select
+        item,
+        survey_id,
+        survey_type,
+        segment,
+        segment_value,
+        coalesce(sum(case when in_window then responses end), 0) as responses,
+        coalesce(sum(case when in_window then unmatched end), 0) as unmatched,
+        coalesce(sum(case when in_window then delivered end), 0) as delivered,
+        {%- for span, condition in spans.items() %}
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then delivered end), 0) as delivered_{{ span }},
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then answered end), 0) as answered_{{ span }},
+        {%- for score in scores %}
+        coalesce(sum(case when {{ condition }} then score_{{ score }} end), 0) as score_{{ score }}_{{ span }},
+        {%- endfor %}
+        {%- endfor %}
+        coalesce(sum(case when days_ago = 0 then responses end), 0) as responses_of_day,
+        1e0 * coalesce(sum(case
+            when mod(days_ago, 7) = 0 and days_ago between 7 and {{ 7 * windows.weeks }} then responses
+        end), 0)
+        / greatest(1, least({{ windows.weeks }}, floor(max(days_ago) / 7e0))) as responses_of_weekday
+    from placed
+    group by item, survey_id, survey_type, segment, segment_value
+),
+
+compared as (
+    select
+        *,
+        1e0 * answered_now / nullif(delivered_now, 0) as response_rate,
+        1e0 * answered_before / nullif(delivered_before, 0) as response_rate_before,
+        {% for span in spans -%}
+        {% for score in scores %}score_{{ score }}_{{ span }}{{ ' + ' if not loop.last }}{% endfor %} as responses_{{ span }},
+        {% endfor -%}
+        sum(responses) over (partition by survey_type, segment) as responses_of_segment
+    from items
+),
+
+{# ---------------------------------------------------------------- what may be gamed, within the window -#}
+
+answers as (
+    select
+        response_id,
+        survey_id,
+        survey_type,
+        channel,
+        contact_match_rule,
+        owner_id,
+        submitted_at,
+        response_date,
+        category,
+        comment
+    from {{ ref('fct_nps_responses') }}
+    where
+        response_date > (select history_start from bounds)
+        and response_date <= (select last_date from bounds)
+),
+
+recent as (
+    select * from answers
+    where response_date > (select window_start from bounds)
+),
+
+-- Whoever answers through a link is nobody: what shows is how many come at once.
+link_hours as (
+    select
+        survey_id,
+        survey_type,
+        channel,
+        {{ hour_start('submitted_at') }} as hour_start,
+        count(*) as responses
+    from recent
+    where contact_match_rule = 'anonymous'
+    group by survey_id, survey_type, channel, {{ hour_start('submitted_at') }}
+),
+
+busiest_hours as (
+    select
+        *,
+        row_number() over (partition by survey_id order by responses desc, hour_start, channel) as place,
+        median(responses) over (partition by survey_id, channel) as usual_responses
+    from link_hours
+),
+
+-- Also those that only the last of a person's answers within hours is counted for.
+person_days as (
+    select
+        survey_id,
+        survey_type,
+        contact_id,
+        cast(submitted_at as date) as day,
+        count(distinct response_id) as responses
+    from {{ ref('int_delivered_answers') }}
+    where
+        decision = 'counted'
+        and contact_id is not null
+        and submitted_at > (select window_start from bounds)
+    group by survey_id, survey_type, contact_id, cast(submitted_at as date)
+),
+
+busiest_people as (
+    select
+        *,
+        row_number() over (partition by survey_id order by responses desc, day, contact_id) as place
+    from person_days
+),
+
+-- A window of an owner holds too few answers: over window and history together.
+owners as (
+    select
+        survey_id,
+        survey_type,
+        owner_id,
+        count(*) as responses,
+        count(case when category = 'promoter' then 1 end) as promoters,
+        count(case when category = 'detractor' then 1 end) as detractors
+    from answers
+    where owner_id is not null
+    group by survey_id, survey_type, owner_id
+),
+
+-- Of so many owners one is always ahead by chance: the level is shared among them (Dunn 1961).
+owners_and_rest as (
+    select
+        *,
+        sum(responses) over survey - responses as responses_of_rest,
+        sum(promoters) over survey - promoters as promoters_of_rest,
+        sum(detractors) over survey - detractors as detractors_of_rest,
+        1e0 - (1e0 - {{ var('confidence_level') }}) / count(*) over survey as level
+    from owners
+    window survey as (partition by survey_id)
+),
+
+owner_levels as (
+    select
+        *,
+        {{ normal_quantile('level') }} as z
+    from owners_and_rest
+    where responses >= {{ var('evidence_minimum').directional }}
+),
+
+owner_leads as (
+    select
+        *,
+        {{ nps_lead(
+            'promoters', 'detractors', 'responses', 'promoters_of_rest', 'detractors_of_rest', 'responses_of_rest', 'z'
+        ) }} as lead_points
+    from owner_levels
+),
+
+leading_owners as (
+    select
+        *,
+        row_number() over (partition by survey_id order by lead_points desc, owner_id) as place
+    from owner_leads
+),
+
+verbatims as (
+    select
+        survey_id,
+        survey_type,
+        response_id,
+        {{ key_hash(['lower(trim(comment))']) }} as text_hash
+    from recent
+    where length(trim(comment)) >= {{ var('verbatim_characters') }}
+),
+
+repeated_verbatims as (
+    select
+        survey_id,
+        survey_type,
+        min(response_id) as example,
+        count(*) as uses
+    from verbatims
+    group by survey_id, survey_type, text_hash
+),
+
+commonest_verbatims as (
+    select
+        *,
+        sum(uses) over (partition by survey_id) as verbatims,
+        row_number() over (partition by survey_id order by uses desc, example) as place
+    from repeated_verbatims
+),
+
+timed as (
+    select
+        survey_id,
+        survey_type,
+        count(*) as responses,
+        count(case
+            when responded_at < {{ add_seconds('coalesce(started_at, opened_at)', var('reading_seconds')) }} then 1
+        end) as fast_responses
+    from {{ ref('fct_survey_invitations') }}
+    where
+        outcome = 'answered'
+        and responded_at > (select window_start from bounds)
+        and responded_at >= coalesce(started_at, opened_at)
+    group by survey_id, survey_type
+),
+
+{# ---------------------------------------------------------------- what a source delivered -#}
+
+quarantined as (
+    select
+        load_id,
+        count(*) as quarantined_rows
+    from {{ ref('quality_quarantine') }}
+    group by load_id
+),
+
+-- The loads of answers, each with the moment of the source's last one.
+loads as (
+    select
+        reconciled.source_system,
+        reconciled.loaded_at,
+        reconciled.delivered_rows,
+        coalesce(quarantined.quarantined_rows, 0) as quarantined_rows,
+        max(reconciled.loaded_at) over (partition by reconciled.source_system) as last_loaded_at
+    from {{ ref('quality_reconciliation') }} as reconciled
+    left join quarantined on reconciled.load_id = quarantined.load_id
+),
+
+sources as (
+    select
+        source_system,
+        sum(delivered_rows) as delivered_rows,
+        sum(quarantined_rows) as quarantined_rows
+    from loads
+    where loaded_at >= {{ add_hours('last_loaded_at', -24 * windows.days) }}
+    group by source_system
+),
+
+figures as (
+    {%- set of_item = 'item, cast(null as ' ~ dbt.type_string() ~ ') as source_system, survey_id, survey_type, segment, segment_value' %}
+    {%- set of_survey = 'survey_id as item, null as source_system, survey_id, survey_type, null as segment, null as segment_value' %}
+    select
+        'answers' as figure, {{ of_item }},
+        1e0 * responses as observed, delivered as basis, cast(null as {{ type_double() }}) as compared_with,
+        cast(null as {{ dbt.type_string() }}) as detail
+    from compared
+    union all
+    select 'response_rate', {{ of_item }}, response_rate, delivered_now, null, null
+    from compared
+    union all
+    -- As many answers as the rate before would have brought.
+    select
+        'response_rate_ratio', {{ of_item }},
+        response_rate / nullif(response_rate_before, 0e0), floor(delivered_now * response_rate_before),
+        response_rate_before, null
+    from compared
+    union all
+    select
+        'volume_ratio', {{ of_item }},
+        responses_of_day / nullif(responses_of_weekday, 0e0), floor(responses_of_weekday), responses_of_weekday, null
+    from compared
+    union all
+    select
+        'score_drift', {{ of_item }},
+        {% set bins = [] %}{% set bins_before = [] %}
+        {%- for score in scores %}
+        {%- do bins.append('score_' ~ score ~ '_now') %}{% do bins_before.append('score_' ~ score ~ '_before') %}
+        {%- endfor -%}
+        {{ stability_index(bins, bins_before) }}, least(responses_now, responses_before), null, null
+    from compared
+    where responses_now > 0 and responses_before > 0
+    union all
+    select 'tens_share', {{ of_item }}, 1e0 * score_10_now / nullif(responses, 0), responses, null, null
+    from compared
+    where survey_id is not null
+    union all
+    select
+        'unmatched_share', {{ of_item }},
+        1e0 * unmatched / nullif(responses_of_segment, 0), responses_of_segment, null, null
+    from compared
+    where segment_value = 'unknown'
+    union all
+    select 'unmatched_share', {{ of_item }}, 1e0 * unmatched / nullif(responses, 0), responses, null, null
+    from compared
+    where survey_id is not null
+    union all
+    select
+        'busiest_hour', {{ of_survey }}, responses / usual_responses, responses, usual_responses,
+        channel || ' at ' || cast(hour_start as {{ dbt.type_string() }})
+    from busiest_hours
+    where place = 1
+    union all
+    select
+        'answers_per_person', {{ of_survey }}, 1e0 * responses, responses, null,
+        contact_id || ' on ' || cast(day as {{ dbt.type_string() }})
+    from busiest_people
+    where place = 1
+    union all
+    select
+        'owner_lead', {{ of_survey }}, lead_points, responses,
+        {{ nps('promoters_of_rest', 'detractors_of_rest', 'responses_of_rest') }}, 'owner ' || owner_id
+    from leading_owners
+    where place = 1
+    union all
+    select
+        'repeated_verbatim_share', {{ of_survey }},
+        case when uses > 1 then 1e0 * uses / verbatims else 0e0 end, verbatims, null,
+        cast(uses as {{ dbt.type_string() }}) || ' times, such as ' || example
+    from commonest_verbatims
+    where place = 1
+    union all
+    select 'fast_share', {{ of_survey }}, 1e0 * fast_responses / responses, responses, null, null
+    from timed
+    union all
+    select
+        'quarantined_share', source_system as item, source_system, null, null, null, null,
+        1e0 * quarantined_rows / nullif(delivered_rows, 0), delivered_rows, null, null
+    from sources
+),
+
+final as (
+    select
+        figure,
+        item,
+        source_system,
+        survey_id,
+        survey_type,
+        segment,
+        segment_value,
+        {{ six_digits('observed') }} as observed,
+        cast(basis as bigint) as basis,
+        {{ six_digits('compared_with') }} as compared_with,
+        detail
+    from figures
+    where observed is not null
+)
+
+select * from final
