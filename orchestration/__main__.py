@@ -19,6 +19,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from orchestration.exclusions import check_exclusions
 from orchestration.extractors import load_extractors
 from orchestration.loader import registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
@@ -97,6 +98,7 @@ def run(settings: Settings, console: Console) -> int:
     settings.landing.mkdir(parents=True, exist_ok=True)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
+    check_exclusions(settings)
     console.print("[dim]Starting Dagster ...[/]")
 
     from orchestration.pipeline import run_pipeline  # noqa: PLC0415  (Dagster takes seconds to import)
