@@ -1,4 +1,4 @@
-"""What a steward excludes or marks: exclusions.csv checked line by line, before anything runs. docs/steward.md says how."""
+"""What a steward excludes or marks: exclusions.csv, checked line by line before anything runs."""
 
 from __future__ import annotations
 
@@ -74,17 +74,21 @@ def _rule_faults(
         yield f"field {rule['field']!r} must be one of {', '.join(FIELDS)}"
     else:
         yield from _pattern_faults(rule["field"], pattern, [s for of, s in surveys if source in ("", of)], engine)
+    yield from _day_faults(rule)
+    if rule["effect"] not in EFFECTS:
+        yield f"effect {rule['effect']!r} must be one of {', '.join(EFFECTS)}"
+    for name in ("reason", "approved_by", "approved_on"):
+        if not rule[name].strip():
+            yield f"{name} is missing"
+
+
+def _day_faults(rule: Mapping[str, str]) -> Iterator[str]:
     starts_on, ends_on = (_day(rule[name]) for name in ("starts_on", "ends_on"))
     for name in ("starts_on", "ends_on", "approved_on"):
         if rule[name] and _day(rule[name]) is None:
             yield f"{name} {rule[name]!r} is no day; write one like 2025-03-31"
     if starts_on and ends_on and starts_on > ends_on:
         yield f"starts_on {starts_on} is after ends_on {ends_on}"
-    if rule["effect"] not in EFFECTS:
-        yield f"effect {rule['effect']!r} must be one of {', '.join(EFFECTS)}"
-    for name in ("reason", "approved_by", "approved_on"):
-        if not rule[name].strip():
-            yield f"{name} is missing"
 
 
 def _pattern_faults(

@@ -37,6 +37,7 @@ PUBLISHED = {
     "quality_matching",
     "quality_quarantine",
     "quality_reconciliation",
+    "quality_vendor_comparison",
 }
 
 

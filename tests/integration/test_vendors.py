@@ -893,6 +893,43 @@ def test_an_undeclared_column_is_kept_and_reported(vendors: Pipeline) -> None:
     assert kept == [('{"score":"good"}',)]
 
 
+def test_every_difference_to_the_vendors_own_figure_has_its_reason(vendors: Pipeline) -> None:
+    """Promoters, passives and detractors as the tool counts them, then as they are counted here."""
+    compared = vendors.query(
+        """
+        select source_system, source_survey_id, reason, vendor_promoters, vendor_passives, vendor_detractors,
+            promoters, passives, detractors
+        from quality.quality_vendor_comparison
+        """
+    )
+    assert {row[:3]: row[3:] for row in compared} == {
+        ("hubspot", "hs1", "all"): (5, 0, 0, 1, 1, 1),
+        ("hubspot", "hs1", "same"): (1, 0, 0, 1, 0, 0),
+        ("hubspot", "hs1", "other_group"): (2, 0, 0, 0, 1, 1),  # its group says promoter to an 8 and a 3
+        ("hubspot", "hs1", "missing_score"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs1", "not_integer"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs99", "all"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs99", "unknown_survey"): (1, 0, 0, 0, 0, 0),
+        ("qualtrics", "SV_NPS", "all"): (2, 0, 0, 1, 2, 1),
+        ("qualtrics", "SV_NPS", "same"): (1, 0, 0, 1, 0, 0),
+        ("qualtrics", "SV_NPS", "missing_score"): (1, 0, 0, 0, 0, 0),
+        ("qualtrics", "SV_NPS", "no_group"): (0, 0, 0, 0, 2, 1),
+        ("surveymonkey", "sm1", "all"): (5, 2, 2, 2, 1, 2),
+        ("surveymonkey", "sm1", "same"): (2, 1, 2, 2, 1, 2),
+        ("surveymonkey", "sm1", "missing_score"): (1, 1, 0, 0, 0, 0),
+        ("surveymonkey", "sm1", "partial"): (1, 0, 0, 0, 0, 0),
+        ("surveymonkey", "sm1", "test"): (1, 0, 0, 0, 0, 0),
+    }
+    scores = dict(
+        vendors.query(
+            "select source_survey_id, (vendor_nps, nps)::varchar from quality.quality_vendor_comparison "
+            "where reason = 'all'"
+        )
+    )
+    assert scores["sm1"] == "(33.3333, 0.0000)"
+    assert scores["hs99"] == "(100.0000, NULL)"
+
+
 def test_the_mappings_pass_their_unit_tests(vendors: Pipeline) -> None:
     assert unit_tests_passed(vendors, "path:models/staging") >= 7
 
