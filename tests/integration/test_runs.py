@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SAMPLE, Pipeline, unit_tests_passed
+from tests.receivers import webhook
 
 
 @pytest.fixture
@@ -137,8 +138,12 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     ) == [(len(outside_before) + len(moved),)]
 
 
-def test_a_mart_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
+def test_a_mart_out_of_its_band_is_not_published_and_told(
+    copy_of_sample: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "config"
+    config.mkdir()
+    shutil.copy2(copy_of_sample.config / "alerts.yml", config)
     for name in ("sources", "seeds/reference", "expectations"):
         shutil.copytree(copy_of_sample.config / name, config / name)
     thresholds = config / "expectations" / "thresholds.yml"
@@ -151,8 +156,11 @@ def test_a_mart_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_p
     thresholds.write_text(stricter, encoding="utf-8")
     before = copy_of_sample.serving.read_bytes()
 
-    done = Pipeline(copy_of_sample.data, config)("run")
+    with webhook() as (address, received):
+        monkeypatch.setenv("NPS_ALERTS_STEWARDS", f"json://{address}")
+        done = Pipeline(copy_of_sample.data, config)("run")
     assert done.returncode == 1
     assert "relationship" in done.stdout
+    assert [title for title, _ in received] == ["response rate: relationship: response_rate"]
     assert copy_of_sample.serving.read_bytes() == before
     assert "Traceback" not in done.stdout + done.stderr
