@@ -18,6 +18,8 @@ create macro theta(p, d, n) as (p - d) / (n + 3e0);
 create macro variance(p, d, n) as ((p + d + 1.5e0) / (n + 3e0) - theta(p, d, n) * theta(p, d, n)) / (n + 3e0);
 create macro bound(p, d, n, distance) as
     case when n > 0 then 100e0 * greatest(-1e0, least(1e0, theta(p, d, n) + distance * sqrt(variance(p, d, n)))) end;
+create macro controllable(p, a, d) as
+    case when p + a + d >= 10 then points(nps(p, d, p + a + d)) end;
 create macro evidence(n) as
     case when n >= 100 then 'reportable' when n >= 30 then 'directional' when n >= 10 then 'interval' else 'insufficient' end;
 create macro category(score) as case when score >= 9 then 'promoter' when score >= 7 then 'passive' when score < 7 then 'detractor' end;
@@ -84,8 +86,7 @@ select * from read_csv(
 );
 create temp table exclusions as
 select distinct source_system, source_response_id, effect from read_csv(
-    getvariable('reference') || '/exclusions.csv', header = true,
-    columns = {source_system: 'varchar', source_response_id: 'varchar', effect: 'varchar', reason: 'varchar', approved_by: 'varchar', approved_on: 'date'}
+    getvariable('reference') || '/exclusions.csv', header = true, all_varchar = true
 );
 create temp table staff_domains as
 select lower(trim(domain)) as email_domain
@@ -743,13 +744,16 @@ select
     count(*) filter (outcome = 'opted_out') as opted_out,
     count(*) filter (outcome = 'bounced') as bounced,
     count(*) filter (outcome = 'ineligible') as ineligible,
-    0 as responses, 0 as promoters, 0 as passives, 0 as detractors
+    0 as responses, 0 as promoters, 0 as passives, 0 as detractors,
+    0 as controllable_promoters, 0 as controllable_passives, 0 as controllable_detractors
 from marts.fct_survey_invitations
 group by all
 union all
 select
     survey_type, response_date, region, industry, plan, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    count(*), count(*) filter (score >= 9), count(*) filter (score between 7 and 8), count(*) filter (score < 7)
+    count(*), count(*) filter (score >= 9), count(*) filter (score between 7 and 8), count(*) filter (score < 7),
+    count(*) filter (score >= 9 and is_controllable), count(*) filter (score between 7 and 8 and is_controllable),
+    count(*) filter (score < 7 and is_controllable)
 from marts.fct_nps_responses
 group by all;
 
@@ -766,13 +770,16 @@ select
     count(*) filter (outcome = 'opted_out') as opted_out,
     count(*) filter (outcome = 'bounced') as bounced,
     count(*) filter (outcome = 'ineligible') as ineligible,
-    0 as responses, 0 as promoters, 0 as passives, 0 as detractors
+    0 as responses, 0 as promoters, 0 as passives, 0 as detractors,
+    0 as controllable_promoters, 0 as controllable_passives, 0 as controllable_detractors
 from marts.fct_survey_invitations
 group by all
 union all
 select
     survey_type, response_date, tier, tenure_band, touchpoint, channel, language, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    count(*), count(*) filter (score >= 9), count(*) filter (score between 7 and 8), count(*) filter (score < 7)
+    count(*), count(*) filter (score >= 9), count(*) filter (score between 7 and 8), count(*) filter (score < 7),
+    count(*) filter (score >= 9 and is_controllable), count(*) filter (score between 7 and 8 and is_controllable),
+    count(*) filter (score < 7 and is_controllable)
 from marts.fct_nps_responses
 group by all;
 
@@ -919,7 +926,10 @@ select
     coalesce(sums.responses, 0) as responses,
     coalesce(sums.promoters, 0) as promoters,
     coalesce(sums.passives, 0) as passives,
-    coalesce(sums.detractors, 0) as detractors
+    coalesce(sums.detractors, 0) as detractors,
+    coalesce(sums.controllable_promoters, 0) as controllable_promoters,
+    coalesce(sums.controllable_passives, 0) as controllable_passives,
+    coalesce(sums.controllable_detractors, 0) as controllable_detractors
 from periods
 inner join cells on periods.survey_type = cells.survey_type
 left join sums
@@ -934,18 +944,24 @@ create table marts.nps_overall as
 with cells as (
     select
         survey_type, segment, segment_value, min(count_date) as first_date, max(count_date) as last_date,
-        cast(sum(columns(['invited', 'delivered', 'answered', 'responses', 'promoters', 'passives', 'detractors'])) as bigint)
+        cast(sum(columns([
+            'invited', 'delivered', 'answered', 'responses', 'promoters', 'passives', 'detractors',
+            'controllable_promoters', 'controllable_passives', 'controllable_detractors'
+        ])) as bigint)
     from work.daily
     group by survey_type, segment, segment_value
 )
 
 select
-    *,
+    * exclude (controllable_promoters, controllable_passives, controllable_detractors),
     case when responses >= 10 then points(nps(promoters, detractors, responses)) end as nps,
     case when responses >= 10 then points(bound(promoters, detractors, responses, -z())) end as ci_low,
     case when responses >= 10 then points(bound(promoters, detractors, responses, z())) end as ci_high,
     rate(answered, delivered) as response_rate,
-    evidence(responses) as evidence
+    evidence(responses) as evidence,
+    controllable_promoters + controllable_passives + controllable_detractors as controllable_responses,
+    controllable_promoters, controllable_passives, controllable_detractors,
+    controllable(controllable_promoters, controllable_passives, controllable_detractors) as controllable_nps
 from cells;
 
 -- p of the difference to the window before, and q of Benjamini and Hochberg over the values of one segment.
@@ -954,6 +970,7 @@ with windows as (
     select
         survey_type, period_grain, period_start, period_end, segment, segment_value, true as is_complete_window,
         invited, delivered, answered, responses, promoters, passives, detractors,
+        controllable_promoters, controllable_passives, controllable_detractors,
         lag(promoters) over cell as promoters_0,
         lag(detractors) over cell as detractors_0,
         lag(responses) over cell as responses_0
@@ -974,7 +991,10 @@ sliding as (
         cast(sum(responses) over days_90 as bigint) as responses,
         cast(sum(promoters) over days_90 as bigint) as promoters,
         cast(sum(passives) over days_90 as bigint) as passives,
-        cast(sum(detractors) over days_90 as bigint) as detractors
+        cast(sum(detractors) over days_90 as bigint) as detractors,
+        cast(sum(controllable_promoters) over days_90 as bigint) as controllable_promoters,
+        cast(sum(controllable_passives) over days_90 as bigint) as controllable_passives,
+        cast(sum(controllable_detractors) over days_90 as bigint) as controllable_detractors
     from work.period_counts
     where period_grain = 'day'
     window
@@ -988,6 +1008,7 @@ all_windows as (
     select
         survey_type, 'trailing', period_start - 89, period_start, segment, segment_value, is_complete_window,
         invited, delivered, answered, responses, promoters, passives, detractors,
+        controllable_promoters, controllable_passives, controllable_detractors,
         lag(promoters, 90) over cell, lag(detractors, 90) over cell, lag(responses, 90) over cell
     from sliding
     window cell as (partition by survey_type, segment, segment_value order by period_start)
@@ -1044,6 +1065,8 @@ select
     case when responses >= 10 then points(bound(promoters, detractors, responses, z())) end as ci_high,
     rate(answered, delivered) as response_rate,
     evidence(responses) as evidence,
+    controllable_promoters + controllable_passives + controllable_detractors as controllable_responses,
+    controllable(controllable_promoters, controllable_passives, controllable_detractors) as controllable_nps,
     case when responses_0 >= 10 then points(nps(promoters_0, detractors_0, responses_0)) end as previous_nps,
     six_digits(p) as p_value,
     six_digits(q) as q_value,
@@ -1057,6 +1080,7 @@ select
         select cast(timezone('America/New_York', max(loaded_at)) as date) from loads
     ) as is_complete_period,
     invited, delivered, answered, responses, promoters, passives, detractors, nps, ci_low, ci_high, response_rate, evidence,
+    controllable_responses, controllable_promoters, controllable_passives, controllable_detractors, controllable_nps,
     previous_nps, cast(nps - previous_nps as decimal(9, 4)) as nps_change, p_value, q_value, is_significant
 from scored
 where period_grain <> 'trailing';
@@ -1065,6 +1089,7 @@ create table marts.nps_trailing_window as
 select
     survey_type, period_start as window_start, period_end as window_end, segment, segment_value, is_complete_window,
     invited, delivered, answered, responses, promoters, passives, detractors, nps, ci_low, ci_high, response_rate, evidence,
+    controllable_responses, controllable_promoters, controllable_passives, controllable_detractors, controllable_nps,
     previous_nps, cast(nps - previous_nps as decimal(9, 4)) as nps_change, p_value, q_value, is_significant
 from scored
 where period_grain = 'trailing';

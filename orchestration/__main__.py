@@ -21,6 +21,8 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from orchestration.alerts import read_configuration, send_alerts
+from orchestration.exclusions import check_exclusions
 from orchestration.extractors import load_extractors
 from orchestration.faults import explained
 from orchestration.loader import LakeFault, hold_lake, registered_loads, verify_loads
@@ -124,11 +126,15 @@ def run(settings: Settings, console: Console) -> int:
     hold_lake(settings.lake)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
+    check_exclusions(settings)
+    read_configuration(settings)
     console.print("[dim]Starting Dagster ...[/]")
 
     from orchestration.pipeline import run_pipeline  # noqa: PLC0415  (Dagster takes seconds to import)
 
     outcome = run_pipeline(settings, console)
+    for fault in send_alerts(settings):
+        console.print(f"[yellow]{escape(fault)}[/]", soft_wrap=True)
     if not outcome.is_success:
         console.print()
         for problem in outcome.problems:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from orchestration.extractors import load_extractors
 from orchestration.ingest import lake_assets, raw_table_assets
-from orchestration.jobs import EXTRACT, PIPELINE, arrival_sensor, daily_schedule, extract_schedule
+from orchestration.jobs import EXTRACT, PIPELINE, alert_sensor, arrival_sensor, daily_schedule, extract_schedule
 from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
 from orchestration.publish import published_asset
@@ -38,7 +38,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         # A job needs an asset: where no source has an API, there is nothing to extract.
         jobs=[PIPELINE, EXTRACT] if extractors else [PIPELINE],
         schedules=[daily_schedule(settings), extract_schedule(settings)] if extractors else [daily_schedule(settings)],
-        sensors=[arrival_sensor(settings, sources)],
+        sensors=[arrival_sensor(settings, sources), alert_sensor(settings)],
         loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.
         executor=dg.in_process_executor,

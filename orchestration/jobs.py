@@ -6,6 +6,7 @@ import json
 import dagster as dg
 
 from orchestration import loader
+from orchestration.alerts import send_alerts
 from orchestration.landing import BACKFILL, GROUP
 from orchestration.readers import RefusedFile
 from orchestration.settings import Settings
@@ -71,6 +72,24 @@ def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:
         return dg.RunRequest(run_key=hashlib.sha256(json.dumps(waiting).encode()).hexdigest())
 
     return new_files
+
+
+def alert_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Messages of what went wrong, however a run ended; they go nowhere until alerts.yml has a target that is set."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="tells the targets of alerts.yml what they were not told yet",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        faults = send_alerts(settings)
+        for fault in faults:
+            context.log.warning(fault)
+        return dg.SkipReason(" ".join(faults) or "every target was told of every cause")
+
+    return alerts
 
 
 def arrivals(settings: Settings, sources: Sources) -> list[list[str | int]]:

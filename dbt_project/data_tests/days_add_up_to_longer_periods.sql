@@ -8,7 +8,8 @@ with by_grain as (
         sum(invited) as invited,
         sum(responses) as responses,
         sum(promoters) as promoters,
-        sum(detractors) as detractors
+        sum(detractors) as detractors,
+        sum(controllable_responses) as controllable_responses
     from {{ ref('nps_by_segment_period') }}
     group by survey_type, segment, segment_value, period_grain
 )
@@ -28,3 +29,4 @@ where
     or by_grain.promoters <> days.promoters
     or by_grain.detractors <> days.detractors
     or by_grain.invited <> days.invited
+    or by_grain.controllable_responses <> days.controllable_responses

@@ -8,7 +8,8 @@ with by_segment as (
         sum(invited) as invited,
         sum(responses) as responses,
         sum(promoters) as promoters,
-        sum(detractors) as detractors
+        sum(detractors) as detractors,
+        sum(controllable_responses) as controllable_responses
     from {{ ref('nps_by_segment_period') }}
     group by survey_type, period_grain, period_start, segment
 )
@@ -28,3 +29,4 @@ where
     or by_segment.promoters <> total.promoters
     or by_segment.detractors <> total.detractors
     or by_segment.invited <> total.invited
+    or by_segment.controllable_responses <> total.controllable_responses

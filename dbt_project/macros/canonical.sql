@@ -10,8 +10,8 @@
         'answers': {
             'source_system': string, 'source_response_id': string, 'source_survey_id': string, 'score_type': string,
             'source_invitation_id': string, 'source_contact_id': string, 'contact_email': string,
-            'source_account_id': string, 'score_text': string, 'comment': string, 'language': string,
-            'channel': string, 'attributes': string, 'is_partial': 'boolean', 'is_test': 'boolean',
+            'source_account_id': string, 'score_text': string, 'vendor_category': string, 'comment': string,
+            'language': string, 'channel': string, 'attributes': string, 'is_partial': 'boolean', 'is_test': 'boolean',
             'is_withdrawn': 'boolean', 'submitted_at': 'timestamp', 'updated_at': 'timestamp', 'row_hash': string,
         },
         'invitations': {
@@ -38,6 +38,10 @@
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_deleted': 'boolean',
             'valid_from': 'timestamp', 'observed_at': 'timestamp',
         },
+        'vendor_totals': {
+            'source_system': string, 'starts_at': 'timestamp', 'ends_before': 'timestamp', 'promoters': 'bigint',
+            'passives': 'bigint', 'detractors': 'bigint',
+        },
         'users': {'owner_id': string, 'manager_id': string, 'job_title': string, 'is_active': 'boolean'},
     } -%}
     {%- set columns = entities[entity] -%}
@@ -53,20 +57,23 @@
 
 
 {#-
-    Every tool, once: the raw table whose rows are its answers (each ends in exactly one decision), and by entity the
-    staging models stg_<tool>__<name> that deliver it. `lookups`: raw tables that these models join to others.
+    Every tool, once: the raw tables whose rows are its answers (each ends in exactly one decision) and its invitations,
+    and by entity the staging models stg_<tool>__<name> that deliver it. `lookups`: raw tables that these models join to others.
 -#}
 {% macro tools() -%}
     {{- return({
         'delighted': {
             'answer_table': 'survey_responses',
+            'invitation_table': 'survey_requests',
             'answers': ['survey_responses'],
             'invitations': ['survey_requests'],
             'people': ['people'],
             'contact_events': ['unsubscribes', 'bounces'],
+            'vendor_totals': ['metrics'],
         },
         'qualtrics': {
             'answer_table': 'survey_response',
+            'invitation_table': 'distribution_contact',
             'lookups': [
                 'distribution', 'distribution_contact', 'question', 'question_response', 'survey_embedded_data',
             ],
@@ -103,6 +110,7 @@
         },
         'files': {
             'answer_table': 'answers',
+            'invitation_table': 'invitations',
             'answers': ['answers'],
             'invitations': ['invitations'],
             'people': ['answers', 'invitations'],
@@ -125,21 +133,22 @@
 {%- endmacro %}
 
 
-{#- The raw tables that deliver answers, by source that is switched on. -#}
-{% macro answer_tables() -%}
+{#- The raw tables that deliver `entity`, answers or invitations, by source that is switched on. -#}
+{% macro raw_tables(entity) -%}
     {%- set tables = {} -%}
+    {%- set name = {'answers': 'answer_table', 'invitations': 'invitation_table'}[entity] -%}
     {%- for source_name, tool in tools().items() -%}
-        {%- if tool.answer_table and is_delivered(source_name, 'stg__answers') -%}
-            {%- do tables.update({source_name: tool.answer_table}) -%}
+        {%- if tool[name] and is_delivered(source_name, 'stg__' ~ entity) -%}
+            {%- do tables.update({source_name: tool[name]}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{- return(tables) -}}
 {%- endmacro %}
 
 
-{#- The same as SQL literals 'source.table'. -#}
+{#- Those of answers as SQL literals 'source.table'. -#}
 {% macro answer_tables_quoted() -%}
-    {%- for source_name, table_name in answer_tables().items() -%}
+    {%- for source_name, table_name in raw_tables('answers').items() -%}
         '{{ source_name }}.{{ table_name }}'{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

@@ -24,6 +24,9 @@
         'promoters': "category = 'promoter'",
         'passives': "category = 'passive'",
         'detractors': "category = 'detractor'",
+        'controllable_promoters': "category = 'promoter' and is_controllable",
+        'controllable_passives': "category = 'passive' and is_controllable",
+        'controllable_detractors': "category = 'detractor' and is_controllable",
     }) -}}
 {%- endmacro %}
 
@@ -36,7 +39,8 @@
     {%- set facts = {
         'answers': {
             'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
-            'segments': segments_with_total(), 'columns': ['survey_type', 'response_date', 'category', 'score'],
+            'segments': segments_with_total(),
+            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable'],
         },
         'invitations': {
             'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],

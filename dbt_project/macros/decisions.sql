@@ -25,11 +25,28 @@
         answers.loaded_at,
         answers.source_file,
         answers.source_line,
+        answers.mark_id,
         case when repeated.load_id is null then answers.decision else 'duplicate' end as decision,
         repeated.load_id is not null as is_repeated
     from {{ answers }} as answers
     left join {{ ref('int_repeated_answers') }} as repeated
         on answers.load_id = repeated.load_id and answers.source_line = repeated.source_line
+{%- endmacro %}
+
+
+{#- Does an answer match the pattern of a rule of int_exclusions, which the query calls `exclusions`? -#}
+{% macro meets_pattern(answers) -%}
+    exclusions.pattern is not null
+        and (exclusions.source_system is null or {{ answers }}.source_system = exclusions.source_system)
+        and {{ answers }}.submitted_at >= exclusions.starts_at
+        and {{ answers }}.submitted_at < exclusions.ends_before
+        and {{ matches_whole(
+            'case exclusions.field'
+            ~ " when 'survey' then " ~ answers ~ '.survey_id'
+            ~ " when 'account' then " ~ answers ~ '.account_id'
+            ~ " when 'comment' then " ~ answers ~ '.comment end',
+            'exclusions.pattern'
+        ) }}
 {%- endmacro %}
 
 

@@ -14,6 +14,12 @@
 {% macro duckdb__matches(text, pattern) -%}regexp_matches({{ text }}, '{{ pattern }}'){%- endmacro %}
 
 
+{#- Does a regular expression, an SQL expression itself, match the whole of a text? A dot matches the end of a line, too. -#}
+{% macro matches_whole(text, pattern) -%}{{ return(adapter.dispatch('matches_whole', 'nps')(text, pattern)) }}{%- endmacro %}
+
+{% macro duckdb__matches_whole(text, pattern) -%}regexp_full_match({{ text }}, {{ pattern }}, 's'){%- endmacro %}
+
+
 {#- Every match of a regular expression replaced. -#}
 {% macro replace_matches(text, pattern, replacement) -%}
     {{ return(adapter.dispatch('replace_matches', 'nps')(text, pattern, replacement)) }}

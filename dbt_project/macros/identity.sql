@@ -27,6 +27,12 @@
 {%- endmacro %}
 
 
+{#- The account of an answer or invitation `asked`; the relations in scope are those of account_match_rule(). -#}
+{% macro account_found(asked) -%}
+    coalesce(respondents.account_id, account_aliases.account_id, {{ asked }}.source_account_id)
+{%- endmacro %}
+
+
 {#-
     How an answer or invitation `asked` got its account: from its respondent's contact, or by the name it carries, which
     may be an alias. Expects the relations respondents and account_aliases (int_account_aliases) in scope.

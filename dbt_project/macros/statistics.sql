@@ -76,7 +76,26 @@
         case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, -1)) }} end as ci_low,
         case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, 1)) }} end as ci_high,
         {{ rate(cell ~ '.answered', cell ~ '.delivered') }} as response_rate,
-        {{ evidence(cell ~ '.responses') }} as evidence
+        {{ evidence(cell ~ '.responses') }} as evidence,
+        {{ controllable_measures(cell) }}
+{%- endmacro %}
+
+
+{#- The same counts and score without the answers that a steward marked as outside the control of the business. -#}
+{% macro controllable_measures(cell) -%}
+    {%- set counts = [] %}
+    {%- for category in ['promoters', 'passives', 'detractors'] %}
+        {%- do counts.append(cell ~ '.controllable_' ~ category) %}
+    {%- endfor %}
+    {%- set responses = '(' ~ counts | join(' + ') ~ ')' -%}
+        cast({{ responses }} as bigint) as controllable_responses,
+    {%- for count in counts %}
+        cast({{ count }} as bigint) as {{ count.split('.')[1] }},
+    {%- endfor %}
+        case
+            when {{ responses }} >= {{ var('evidence_minimum').interval }}
+                then {{ points(nps(counts[0], counts[2], responses)) }}
+        end as controllable_nps
 {%- endmacro %}
 
 

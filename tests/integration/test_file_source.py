@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.exclusions import COLUMNS
 from tests.conftest import Pipeline, unit_tests_passed
 
 SCORES = {
@@ -68,9 +69,7 @@ def shop(tmp_path: Path) -> Pipeline:
         "shop,exit,exit,At the exit,transactional,visit,,\n"
     )
     (reference / "staff_domains.csv").write_text("domain,why\nshop.example,our own\n")
-    (reference / "exclusions.csv").write_text(
-        "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
-    )
+    (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)

@@ -133,7 +133,7 @@ def test_each_month_is_explained_and_built_again(company: Company, monkeypatch: 
         deliver(company, month)
         if month == THIRD:
             (settings.config_dir / "seeds" / "reference" / "exclusions.csv").write_text(
-                EXCLUSIONS + "desk,excluded,exclude,why,who,2025-05-20\n"
+                EXCLUSIONS + "desk,excluded,,,,,exclude,why,who,2025-05-20\n"
             )
             settings.warehouse.unlink()  # the log is in the lake: a warehouse built anew explains the same
         build_and_publish(company, month, monkeypatch, killed_at=killed_at)

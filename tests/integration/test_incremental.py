@@ -19,6 +19,7 @@ import pytest
 
 from expectations.validation import declare_results
 from orchestration import loader, served_file
+from orchestration.exclusions import COLUMNS
 from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
@@ -41,7 +42,7 @@ answers:
   contact: contact
   account: account
 """
-EXCLUSIONS = "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
+EXCLUSIONS = f"{','.join(COLUMNS)}\n"
 
 
 class Company:
@@ -114,10 +115,18 @@ class Company:
         """Other exclusions than before."""
         answers = sorted((SAMPLE / "delighted" / "survey_responses").glob("*.csv"))
         keys = [row["id"] for file in answers for row in csv.DictReader(file.open(newline=""))]
-        lines = [
-            f"delighted,{key},{self.random.choice(['exclude', 'outside_control'])},why,who,2024-01-01\n"
-            for key in sorted(set(self.random.sample(keys, 8)))
+        with (SAMPLE / "salesforce" / "account" / "account.csv").open(newline="") as file:
+            account = self.random.choice([row["id"] for row in csv.DictReader(file)])
+        patterns = [
+            "survey,relationship-.*",
+            "comment,(?i).*e.*",
+            f"account,.*{account[-1]}",
         ]
+        rules = [f"delighted,{key},,,," for key in sorted(set(self.random.sample(keys, 8)))]
+        for pattern in self.random.sample(patterns, 2):
+            month = self.random.randint(1, 9)
+            rules.append(f"{self.random.choice(['', 'delighted'])},,{pattern},2024-0{month}-05,2024-0{month}-25")
+        lines = [f"{rule},{self.random.choice(['exclude', 'outside_control'])},why,who,2024-01-01\n" for rule in rules]
         reference = self.settings.config_dir / "seeds" / "reference" / "exclusions.csv"
         reference.write_text(EXCLUSIONS + "".join(lines), encoding="utf-8")
 

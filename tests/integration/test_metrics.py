@@ -33,6 +33,7 @@ GRAINS = [
 ]
 METRICS = {
     "nps",
+    "controllable_nps",
     "responses",
     "promoters",
     "passives",
@@ -64,7 +65,7 @@ MEASURES = {
 # Of one row of the period mart, by the name of the metric.
 MART = """
     select survey_type, period_start, segment_value,
-        nps, responses, promoters, passives, detractors,
+        nps, controllable_nps, responses, promoters, passives, detractors,
         promoters / nullif(responses, 0) as promoter_share, detractors / nullif(responses, 0) as detractor_share,
         invited as invitations, delivered as delivered_invitations, answered as answered_invitations, response_rate
     from marts.nps_by_segment_period
@@ -72,6 +73,7 @@ MART = """
 """
 MART_COLUMNS = [
     "nps",
+    "controllable_nps",
     "responses",
     "promoters",
     "passives",
@@ -236,7 +238,7 @@ def test_answers_equal_the_mart(
     counts = ["responses", "promoters", "passives", "detractors"]
     dimensions = ["response__survey_type", *([] if segment == "all" else [f"response__{segment}"])]
     mart = {key: row for key, row in of_mart(sample, grain, segment).items() if row["responses"]}
-    asked = ask(metricflow, ["nps", "promoter_share", "detractor_share", *counts], name, dimensions)
+    asked = ask(metricflow, ["nps", "controllable_nps", "promoter_share", "detractor_share", *counts], name, dimensions)
     assert {key: [row[count] for count in counts] for key, row in asked.items()} == {
         key: [row[count] for count in counts] for key, row in mart.items()
     }
@@ -244,8 +246,9 @@ def test_answers_equal_the_mart(
         expected = mart[key]
         assert float(row["promoter_share"]) == pytest.approx(expected["promoter_share"]), key
         assert float(row["detractor_share"]) == pytest.approx(expected["detractor_share"]), key
-        if expected["nps"] is not None:  # the mart shows no score of a small cell
-            assert float(row["nps"]) == pytest.approx(float(expected["nps"]), abs=0.00005001), key
+        for score in ("nps", "controllable_nps"):
+            if expected[score] is not None:  # the mart shows no score of a small cell
+                assert float(row[score]) == pytest.approx(float(expected[score]), abs=0.00005001), key
     # Days have too few answers; everything coarser must not pass for want of anything to compare.
     assert grain == "day" or any(row["nps"] is not None for row in mart.values())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SAMPLE, Pipeline, unit_tests_passed
+from tests.receivers import webhook
 
 
 @pytest.fixture
@@ -51,7 +52,34 @@ def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
     assert pipeline.content("marts", but=places) == sample.content("marts", but=places)
 
 
-def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pipeline) -> None:
+REPAIRED = "8000002682"  # its score was delivered as "ten"
+LIFTED = "8000001088"  # a line of exclusions.csv takes it out
+MARKED = ["0015e000000000H", "2024-03-21"]  # an account, and a day it gave several answers on
+
+
+def steward_acts(pipeline: Pipeline, config: Path) -> Pipeline:
+    """A row of the quarantine delivered again, repaired; a line of exclusions.csv taken away, and a pattern added."""
+    for name in ("sources", "seeds/reference"):
+        shutil.copytree(pipeline.config / name, config / name)
+    answers = pipeline.landing / "delighted" / "survey_responses"
+    [(file, line)] = pipeline.query(
+        "select source_file, source_line from quality.quality_quarantine where raw_row like ?", [f'%"{REPAIRED}"%']
+    )
+    lines = (pipeline.landing / file).read_text(encoding="utf-8").splitlines()
+    (answers / "repaired.csv").write_text(f"{lines[0]}\n{lines[line - 1].replace(',ten,', ',10,')}\n", encoding="utf-8")
+    exclusions = config / "seeds" / "reference" / "exclusions.csv"
+    kept = [line for line in exclusions.read_text(encoding="utf-8").splitlines() if LIFTED not in line]
+    account, day = MARKED
+    kept.append(
+        f"delighted,,account,{account},{day},{day},outside_control,lift out of order,head of service,2024-04-02"
+    )
+    exclusions.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return Pipeline(pipeline.data, config)
+
+
+def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing_else(
+    copy_of_sample: Pipeline, tmp_path: Path
+) -> None:
     """A score column of words would pass unnoticed into quarantine row by row; the guard stops the file whole."""
     before = copy_of_sample.serving.read_bytes()
     answers = copy_of_sample.landing / "delighted" / "survey_responses"
@@ -74,7 +102,13 @@ def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pip
     # Repaired, it is loaded; nothing of the refused try is left behind.
     bad.write_text("\n".join([header, *(row.replace("very likely", "9") for row in rows)]) + "\n", encoding="utf-8")
     (answers / "2025-08.csv").unlink()
-    copy_of_sample.succeed("run")
+    steward = steward_acts(copy_of_sample, tmp_path / "config")
+    facts = "from marts.fct_nps_responses order by response_id"
+    before_facts = {row[0]: row for row in copy_of_sample.query(facts)}
+    outside = "select response_id from marts.fct_nps_responses where not is_controllable"
+    outside_before = copy_of_sample.query(outside)
+    assert len(outside_before) == 5
+    steward.succeed("run")
     loaded = copy_of_sample.query(
         """
         select delivered_rows, unknown_survey from quality.quality_reconciliation
@@ -83,9 +117,33 @@ def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pip
     )
     assert loaded == [(20, 20)]
 
+    # The steward's answers are counted, or marked; every other row is what it was.
+    after_facts = {row[0]: row for row in copy_of_sample.query(facts)}
+    assert after_facts.keys() - before_facts.keys() == {f"delighted:{LIFTED}", f"delighted:{REPAIRED}"}
+    assert before_facts.keys() <= after_facts.keys()
+    moved = {key for key, row in before_facts.items() if after_facts[key] != row}
+    marked = copy_of_sample.query(
+        "select response_id from marts.fct_nps_responses where account_id = ? and response_date = ?", MARKED
+    )
+    assert moved == {key for (key,) in marked}
+    assert len(moved) == 3
+    assert copy_of_sample.query(
+        "select decision from marts.response_eligibility where source_response_id = ? order by all", [REPAIRED]
+    ) == [("counted",), ("superseded",)]
+    assert (
+        copy_of_sample.query("select * from quality.quality_quarantine where raw_row like ?", [f"%{REPAIRED}%"]) == []
+    )
+    assert copy_of_sample.query(
+        "select sum(responses - controllable_responses) from marts.nps_overall where segment = 'all'"
+    ) == [(len(outside_before) + len(moved),)]
 
-def test_a_figure_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
+
+def test_a_figure_out_of_its_band_is_not_published_and_told(
+    copy_of_sample: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "config"
+    config.mkdir()
+    shutil.copy2(copy_of_sample.config / "alerts.yml", config)
     for name in ("sources", "seeds/reference", "expectations"):
         shutil.copytree(copy_of_sample.config / name, config / name)
     thresholds = config / "expectations" / "thresholds.yml"
@@ -95,9 +153,12 @@ def test_a_figure_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp
     )
     before = copy_of_sample.serving.read_bytes()
 
-    done = Pipeline(copy_of_sample.data, config)("run")
+    with webhook() as (address, received):
+        monkeypatch.setenv("NPS_ALERTS_STEWARDS", f"json://{address}")
+        done = Pipeline(copy_of_sample.data, config)("run")
     assert done.returncode == 1
     assert "post-support: response_rate is 0.2" in done.stdout
     assert "must be 60.0% to 80.0%" in done.stdout
+    assert [title for title, _ in received] == ["response rate: post-support: response_rate"]
     assert copy_of_sample.serving.read_bytes() == before
     assert "Traceback" not in done.stdout + done.stderr

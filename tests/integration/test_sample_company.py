@@ -39,6 +39,7 @@ PUBLISHED = {
     "quality_matching",
     "quality_quarantine",
     "quality_reconciliation",
+    "quality_vendor_comparison",
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.exclusions import COLUMNS
 from tests.conftest import ROOT, Pipeline, unit_tests_passed
 from tests.integration.test_portability import DIALECTS, compiled_models, untranslatable
 
@@ -90,9 +91,7 @@ def configure(folder: Path, sources: Sequence[str]) -> Pipeline:
     header = "source_system,source_survey_id,survey_id,survey_name,survey_type,touchpoint,starts_on,ends_on"
     (reference / "surveys.csv").write_text("\n".join([header, *surveys]) + "\n")
     (reference / "staff_domains.csv").write_text("domain,why\nours.example,our own\n")
-    (reference / "exclusions.csv").write_text(
-        "source_system,source_response_id,effect,reason,approved_by,approved_on\n"
-    )
+    (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\n")
     pipeline = Pipeline(folder / "data", config)
     pipeline.landing.mkdir(parents=True)
@@ -892,6 +891,43 @@ def test_an_undeclared_column_is_kept_and_reported(vendors: Pipeline) -> None:
         "union_by_name = true)"
     ).fetchall()
     assert kept == [('{"score":"good"}',)]
+
+
+def test_every_difference_to_the_vendors_own_figure_has_its_reason(vendors: Pipeline) -> None:
+    """Promoters, passives and detractors as the tool counts them, then as they are counted here."""
+    compared = vendors.query(
+        """
+        select source_system, source_survey_id, reason, vendor_promoters, vendor_passives, vendor_detractors,
+            promoters, passives, detractors
+        from quality.quality_vendor_comparison
+        """
+    )
+    assert {row[:3]: row[3:] for row in compared} == {
+        ("hubspot", "hs1", "all"): (5, 0, 0, 1, 1, 1),
+        ("hubspot", "hs1", "same"): (1, 0, 0, 1, 0, 0),
+        ("hubspot", "hs1", "other_group"): (2, 0, 0, 0, 1, 1),  # its group says promoter to an 8 and a 3
+        ("hubspot", "hs1", "missing_score"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs1", "not_integer"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs99", "all"): (1, 0, 0, 0, 0, 0),
+        ("hubspot", "hs99", "unknown_survey"): (1, 0, 0, 0, 0, 0),
+        ("qualtrics", "SV_NPS", "all"): (2, 0, 0, 1, 2, 1),
+        ("qualtrics", "SV_NPS", "same"): (1, 0, 0, 1, 0, 0),
+        ("qualtrics", "SV_NPS", "missing_score"): (1, 0, 0, 0, 0, 0),
+        ("qualtrics", "SV_NPS", "no_group"): (0, 0, 0, 0, 2, 1),
+        ("surveymonkey", "sm1", "all"): (5, 2, 2, 2, 1, 2),
+        ("surveymonkey", "sm1", "same"): (2, 1, 2, 2, 1, 2),
+        ("surveymonkey", "sm1", "missing_score"): (1, 1, 0, 0, 0, 0),
+        ("surveymonkey", "sm1", "partial"): (1, 0, 0, 0, 0, 0),
+        ("surveymonkey", "sm1", "test"): (1, 0, 0, 0, 0, 0),
+    }
+    scores = dict(
+        vendors.query(
+            "select source_survey_id, (vendor_nps, nps)::varchar from quality.quality_vendor_comparison "
+            "where reason = 'all'"
+        )
+    )
+    assert scores["sm1"] == "(33.3333, 0.0000)"
+    assert scores["hs99"] == "(100.0000, NULL)"
 
 
 def test_the_mappings_pass_their_unit_tests(vendors: Pipeline) -> None:

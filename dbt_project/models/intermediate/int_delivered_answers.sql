@@ -7,15 +7,16 @@
 ) }}
 {#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
 {%- set delivered_columns = [
-    'source_system', 'source_response_id', 'source_survey_id', 'score_type', 'source_account_id', 'score_text', 'comment',
-    'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'submitted_at', 'updated_at', 'row_hash', 'load_id',
-    'loaded_at', 'source_file', 'source_line',
+    'source_system', 'source_response_id', 'source_survey_id', 'score_type', 'source_account_id', 'score_text',
+    'vendor_category', 'comment', 'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'submitted_at',
+    'updated_at', 'row_hash', 'load_id', 'loaded_at', 'source_file', 'source_line',
 ] %}
-
-{%- set excluded_responses -%}
-    select source_system || ':' || source_response_id from {{ ref('exclusions') }}
-    where effect = 'exclude'
+{#- Of the rules that an answer meets, one of each effect. -#}
+{%- set rules_met -%}
+        min(case when exclusions.effect = 'exclude' then exclusions.exclusion_id end) as exclusion_id,
+        min(case when exclusions.effect = 'outside_control' then exclusions.exclusion_id end) as mark_id
 {%- endset %}
+{%- set respondent = 'respondent_key' if is_incremental() else 'source_contact_id' %}
 
 with delivered as (
     {{ union_staging('answers') }}
@@ -32,14 +33,20 @@ affected as (
     select response_id from {{ this }}
     where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
     union
-    select response_id
-    from {{ rows_of(this, 'response_id', excluded_responses, ['response_id', 'decision']) }} as excluded
-    where decision = 'counted'
-    union
+    -- Rules that went, rules of a key that came, patterns that came.
     select response_id from {{ this }}
     where
-        decision = 'excluded_by_steward'
-        and response_id not in ({{ excluded_responses }})
+        exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
+        or mark_id in {{ changed('int_exclusions', 'exclusion_id') }}
+    union
+    select response_id from {{ ref('int_exclusions') }}
+    where response_id is not null and exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
+    union
+    select known.response_id
+    from {{ this }} as known
+    inner join {{ ref('int_exclusions') }} as exclusions
+        on {{ meets_pattern('known') }}
+    where exclusions.exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
 ),
 {% endif %}
 answers as (
@@ -79,12 +86,53 @@ account_aliases as (
 ),
 
 exclusions as (
+    select * from {{ ref('int_exclusions') }}
+),
+
+named as (
     select
-        source_system,
-        source_response_id
-    from {{ ref('exclusions') }}
-    where effect = 'exclude'
-    group by source_system, source_response_id
+        response_id,
+        {{ rules_met }}
+    from exclusions
+    where response_id is not null
+    group by response_id
+),
+
+-- Read once more without the wide columns, since an answer may match several patterns. Without a pattern the engine
+-- reads nothing.
+placed as (
+    select
+        narrow.load_id,
+        narrow.source_line,
+        narrow.source_system,
+        narrow.submitted_at,
+        narrow.comment,
+        surveys.survey_id,
+        {{ account_found('narrow') }} as account_id
+    from (
+        {{ columns_alone('answers', [
+            'source_system', respondent, 'source_survey_id', 'source_account_id', 'comment', 'submitted_at', 'load_id',
+            'source_line',
+        ]) }}
+    ) as narrow
+    left join respondents
+        on {{ 'narrow.respondent_key' if is_incremental() else respondent_key() }} = respondents.respondent_key
+    left join surveys
+        on narrow.source_system = surveys.source_system and narrow.source_survey_id = surveys.source_survey_id
+    left join account_aliases
+        on
+            narrow.source_system = account_aliases.source_system
+            and narrow.source_account_id = account_aliases.account_alias
+),
+
+matching as (
+    select
+        placed.load_id,
+        placed.source_line,
+        {{ rules_met }}
+    from placed
+    inner join exclusions on {{ meets_pattern('placed') }}
+    group by placed.load_id, placed.source_line
 ),
 
 -- Only answers that were delivered more than once are ranked, and without their wide columns: they are few, and
@@ -148,9 +196,11 @@ final as (
         surveys.survey_type,
         surveys.touchpoint,
         respondents.contact_id,
-        coalesce(respondents.account_id, account_aliases.account_id, scored.source_account_id) as account_id,
+        {{ account_found('scored') }} as account_id,
         coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
         {{ account_match_rule('scored') }} as account_match_rule,
+        coalesce(named.exclusion_id, matching.exclusion_id) as exclusion_id,
+        coalesce(named.mark_id, matching.mark_id) as mark_id,
         case
             when redundant.decision is not null then redundant.decision
             when scored.is_withdrawn then 'withdrawn'
@@ -166,7 +216,7 @@ final as (
             when scored.submitted_at < timestamp '{{ var("earliest_submitted_at") }}' then 'invalid_time'
             when scored.submitted_at > {{ add_hours('scored.loaded_at', var('future_tolerance_hours')) }}
                 then 'invalid_time'
-            when exclusions.source_response_id is not null then 'excluded_by_steward'
+            when coalesce(named.exclusion_id, matching.exclusion_id) is not null then 'excluded_by_steward'
             else 'counted'
         end as decision
     from scored
@@ -181,10 +231,8 @@ final as (
         on
             scored.source_system = account_aliases.source_system
             and scored.source_account_id = account_aliases.account_alias
-    left join exclusions
-        on
-            scored.source_system = exclusions.source_system
-            and scored.source_response_id = exclusions.source_response_id
+    left join named on scored.response_id = named.response_id
+    left join matching on scored.load_id = matching.load_id and scored.source_line = matching.source_line
 )
 
 select

@@ -32,13 +32,6 @@ affected as (
     select response_id from {{ this }}
     where contact_id in {{ changed('int_contacts', 'contact_id') }}
     {%- endif %}
-    union
-    select response_id from {{ this }}
-    where
-        is_controllable = (response_id in (
-            select source_system || ':' || source_response_id from {{ ref('exclusions') }}
-            where effect = 'outside_control'
-        ))
 ),
 {% endif %}
 asked as (
@@ -66,15 +59,6 @@ surveys as (
 {% endif %}
 answered as (
     select * from {{ concerned(ref('int_invitation_answers'), 'response_id', 'select response_id from asked') }}
-),
-
-marks as (
-    select
-        source_system,
-        source_response_id
-    from {{ ref('exclusions') }}
-    where effect = 'outside_control'
-    group by source_system, source_response_id
 ),
 
 -- The previous answer of the same person to the same kind of survey; kinds are never compared.
@@ -117,7 +101,7 @@ found as (
         cast(asked.score_number as integer) as score,
         {{ nps_category('asked.score_number') }} as category,
         {{ nps_contribution('asked.score_number') }} as nps_contribution,
-        marks.source_response_id is null as is_controllable,
+        asked.mark_id is null as is_controllable,
         {{ without_emails('asked.comment') }} as comment,
         coalesce(asked.language, 'unknown') as language,
         {%- for segment in segments_added_to_facts() %}
@@ -142,8 +126,6 @@ found as (
         on
             asked.account_id = accounts.account_id
             and {{ as_of('accounts', 'asked.submitted_at') }}
-    left join marks
-        on asked.source_system = marks.source_system and asked.source_response_id = marks.source_response_id
     left join previous on asked.response_id = previous.response_id
 ),
 

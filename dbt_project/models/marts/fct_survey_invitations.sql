@@ -85,7 +85,7 @@ found as (
         coalesce(surveys.touchpoint, 'unknown') as touchpoint,
         coalesce(asked.channel, 'unknown') as channel,
         respondents.contact_id,
-        coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) as account_id,
+        {{ account_found('asked') }} as account_id,
         coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
         {{ account_match_rule('asked') }} as account_match_rule,
         asked.sent_at,
@@ -128,7 +128,7 @@ found as (
     {%- endif %}
     left join accounts
         on
-            coalesce(respondents.account_id, account_aliases.account_id, asked.source_account_id) = accounts.account_id
+            {{ account_found('asked') }} = accounts.account_id
             and {{ as_of('accounts', 'asked.sent_at') }}
     where asked.sent_at is not null
 ),

@@ -6,13 +6,9 @@ with counts as (
         segment_value,
         min(count_date) as first_date,
         max(count_date) as last_date,
-        sum(invited) as invited,
-        sum(delivered) as delivered,
-        sum(answered) as answered,
-        sum(responses) as responses,
-        sum(promoters) as promoters,
-        sum(passives) as passives,
-        sum(detractors) as detractors
+        {%- for count in count_names() %}
+        sum({{ count }}) as {{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from {{ ref('int_daily_counts') }}
     group by survey_type, segment, segment_value
 ),

@@ -46,7 +46,7 @@ rejected_answers as (
 ),
 
 raw_answers as (
-    {%- for source_name, table_name in answer_tables().items() %}
+    {%- for source_name, table_name in raw_tables('answers').items() %}
     select
         delivered._load_id as load_id,
         delivered._line as source_line,
@@ -58,15 +58,15 @@ raw_answers as (
     {%- endfor %}
 ),
 
+-- A group is one row, however many people it invites.
 rejected_invitations as (
-    select
+    select distinct
         invitations.source_system,
         invitations.load_id,
         loads.loaded_at,
         loads.source_file,
         invitations.source_line,
-        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
-        cast(null as {{ dbt.type_string() }}) as raw_row
+        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason
     {%- if is_incremental() %}
     from (
         select * from {{ ref('int_invitations') }}
@@ -81,6 +81,27 @@ rejected_invitations as (
             and invitations.source_survey_id = surveys.source_survey_id
     left join {{ ref('stg_lake__loads') }} as loads on invitations.load_id = loads.load_id
     where surveys.survey_id is null or invitations.sent_at is null
+),
+
+raw_invitations as (
+    {%- for source_name, table_name in raw_tables('invitations').items() %}
+    select
+        delivered._load_id as load_id,
+        delivered._line as source_line,
+        {{ row_as_json('delivered') }} as raw_row
+    from {{ source(source_name, table_name) }} as delivered
+    inner join rejected_invitations
+        on
+            delivered._load_id = rejected_invitations.load_id
+            and delivered._line = rejected_invitations.source_line
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        cast(null as {{ dbt.type_string() }}) as load_id,
+        cast(null as bigint) as source_line,
+        cast(null as {{ dbt.type_string() }}) as raw_row
+    where 1 = 0
+    {%- endfor %}
 ),
 
 malformed as (
@@ -106,7 +127,14 @@ rejected as (
     inner join raw_answers
         on rejected_answers.load_id = raw_answers.load_id and rejected_answers.source_line = raw_answers.source_line
     union all
-    select * from rejected_invitations
+    select
+        rejected_invitations.*,
+        raw_invitations.raw_row
+    from rejected_invitations
+    inner join raw_invitations
+        on
+            rejected_invitations.load_id = raw_invitations.load_id
+            and rejected_invitations.source_line = raw_invitations.source_line
     union all
     select * from malformed
 ),

@@ -14,6 +14,7 @@ renamed as (
         cast(null as {{ dbt.type_string() }}) as contact_email,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
         score as score_text,
+        cast(null as {{ dbt.type_string() }}) as vendor_category,
         comment,
         {{ json_text('person_properties', 'language') }} as language,
         cast(null as {{ dbt.type_string() }}) as channel,

@@ -16,6 +16,7 @@ renamed as (
         {{ mapped_text(mapping.contact) }} as external_contact_id,
         {{ mapped_text(mapping.account) }} as source_account_id,
         {{ adapter.quote(mapping.score) }} as score_text,
+        cast(null as {{ dbt.type_string() }}) as vendor_category,
         {{ mapped_text(mapping.comment) }} as comment,
         {{ mapped_text(mapping.language) }} as language,
         {{ mapped_text(mapping.channel) }} as channel,

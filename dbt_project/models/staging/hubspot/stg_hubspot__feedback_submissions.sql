@@ -12,6 +12,7 @@ submissions as (
         'survey_kind': 'hs_survey_type',
         'survey_channel': 'hs_survey_channel',
         'score': 'hs_value',
+        'response_group': 'hs_response_group',
         'content': 'hs_content',
         'submitted': 'hs_submission_timestamp',
         'last_modified': 'hs_lastmodifieddate',
@@ -40,7 +41,7 @@ renamed as (
         submissions._source_system as source_system,
         coalesce(survivors.id, nullif(trim(submissions.id), ''), submissions._row_hash) as source_response_id,
         nullif(trim(submissions.survey_id), '') as source_survey_id,
-        -- hs_response_group says promoter for a 5 of CSAT, too, and is not read.
+        -- hs_response_group says promoter for a 5 of CSAT, too: it is compared with ours and is no score.
         lower(trim(submissions.survey_kind)) as score_type,
         cast(null as {{ dbt.type_string() }}) as source_invitation_id,
         {{ respondent_of_link('submissions.contact_id', "split_part(submissions.contact_emails, ';', 1)") }}
@@ -49,6 +50,7 @@ renamed as (
         nullif(trim(submissions.contact_id), '') as external_contact_id,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
         submissions.score as score_text,
+        lower(trim(submissions.response_group)) as vendor_category,
         submissions.content as comment,
         cast(null as {{ dbt.type_string() }}) as language,
         lower(trim(submissions.survey_channel)) as channel,

@@ -81,33 +81,54 @@ surveys_of_responses as (
     group by id
 ),
 
-ranked_answers as (
+-- QIDn_NPS_GROUP is 1, 2 or 3 for detractor, passive and promoter: compared with ours, and no score.
+given_values as (
     select
-        question_responses.response_id,
-        question_responses.value,
-        question_responses.text,
-        read_questions.purpose,
-        row_number() over (
-            partition by question_responses.response_id, read_questions.purpose
-            order by read_questions.preference asc, question_responses._load_id desc, question_responses._line desc
-        ) as preference
+        *,
+        replace(question_id, '_NPS_GROUP', '') as read_question_id,
+        question_id like '%NPS_GROUP%'
+        or coalesce(sub_question_key, '') like '%NPS_GROUP%'
+        or coalesce(question_option_key, '') like '%NPS_GROUP%'
+        or coalesce(question, '') like '%NPS_GROUP%' as is_group
     from question_responses
-    inner join surveys_of_responses on question_responses.response_id = surveys_of_responses.response_id
+),
+
+purposes as (
+    select
+        given_values.response_id,
+        given_values.value,
+        given_values.text,
+        case when given_values.is_group then 'group' else read_questions.purpose end as purpose,
+        read_questions.preference,
+        given_values._load_id,
+        given_values._line
+    from given_values
+    inner join surveys_of_responses on given_values.response_id = surveys_of_responses.response_id
     inner join read_questions
         on
             surveys_of_responses.survey_id = read_questions.survey_id
-            and question_responses.question_id = read_questions.question_id
-    where
-        -- QIDn_NPS_GROUP is 1, 2 or 3 for detractor, passive and promoter.
-        coalesce(question_responses.sub_question_key, '') not like '%NPS_GROUP%'
-        and coalesce(question_responses.question_option_key, '') not like '%NPS_GROUP%'
-        and coalesce(question_responses.question, '') not like '%NPS_GROUP%'
+            and given_values.read_question_id = read_questions.question_id
+    where not given_values.is_group or read_questions.purpose = 'score'
+),
+
+ranked_answers as (
+    select
+        response_id,
+        value,
+        text,
+        purpose,
+        row_number() over (
+            partition by response_id, purpose
+            order by preference asc, _load_id desc, _line desc
+        ) as preference
+    from purposes
 ),
 
 answers as (
     select
         response_id,
         max(case when purpose = 'score' then value end) as score_text,
+        max(case when purpose = 'group' then trim(value) end) as nps_group,
         max(case when purpose = 'comment' then coalesce(nullif(trim(text), ''), value) end) as comment
     from ranked_answers
     where preference = 1
@@ -148,6 +169,8 @@ renamed as (
         {{ normalised_email('source.recipient_email') }} as contact_email,
         attributes.account_id as source_account_id,
         answers.score_text,
+        case answers.nps_group when '3' then 'promoter' when '2' then 'passive' when '1' then 'detractor' end
+            as vendor_category,
         answers.comment,
         lower(trim(source.user_language)) as language,
         lower(trim(source.distribution_channel)) as channel,

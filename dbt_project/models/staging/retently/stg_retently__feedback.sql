@@ -15,6 +15,7 @@ renamed as (
         cast(null as {{ dbt.type_string() }}) as external_contact_id,
         nullif(trim({{ adapter.quote('companyName') }}), '') as source_account_id,
         score as score_text,
+        cast(null as {{ dbt.type_string() }}) as vendor_category,
         comment,
         cast(null as {{ dbt.type_string() }}) as language,
         lower(trim(channel)) as channel,

@@ -121,6 +121,20 @@ scores as (
     group by chosen._load_id, chosen._line
 ),
 
+weights as (
+    select
+        question_fields._load_id,
+        question_fields._line,
+        max({{ json_first_text('question_fields.answers', '$[*].choice_metadata.weight') }}) as weight
+    from question_fields
+    inner join nps_questions
+        on
+            question_fields.survey_id = nps_questions.survey_id
+            and question_fields.question_id = nps_questions.question_id
+    where nps_questions.preference = 1
+    group by question_fields._load_id, question_fields._line
+),
+
 variables as (
     {{ json_fields('source', 'custom_variables', {'contact_id': 'contact_id', 'account_id': 'account_id'}, row_key) }}
 ),
@@ -137,6 +151,8 @@ renamed as (
         {{ normalised_email('source.email_address') }} as contact_email,
         nullif(trim(variables.account_id), '') as source_account_id,
         scores.score_text,
+        case weights.weight when '100' then 'promoter' when '0' then 'passive' when '-100' then 'detractor' end
+            as vendor_category,
         {{ json_first_text('source.pages', '$[*].questions[*].answers[*].text') }} as comment,
         cast(null as {{ dbt.type_string() }}) as language,
         cast(null as {{ dbt.type_string() }}) as channel,
@@ -154,6 +170,7 @@ renamed as (
     from source
     left join surveys on source.survey_id = surveys.survey_id
     left join scores on source._load_id = scores._load_id and source._line = scores._line
+    left join weights on source._load_id = weights._load_id and source._line = weights._line
     left join variables on source._load_id = variables._load_id and source._line = variables._line
 )
 

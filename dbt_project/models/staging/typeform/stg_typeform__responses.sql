@@ -73,6 +73,7 @@ renamed as (
         {{ normalised_email('coalesce(hidden_fields.email, hidden_fields.answered_email)') }} as contact_email,
         nullif(trim(hidden_fields.account_id), '') as source_account_id,
         given.score_text,
+        cast(null as {{ dbt.type_string() }}) as vendor_category,
         given.comment,
         lower(trim(hidden_fields.language)) as language,
         cast(null as {{ dbt.type_string() }}) as channel,

@@ -1,0 +1,247 @@
+"""Alerts: what is wrong now, told once to each target of alerts.yml; nothing where no target is set.
+
+What is wrong is read from what the guards wrote and what was published, and not from a run as it happens: a run that
+was killed, or a target that was down, is made up for by the next call.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import duckdb
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestration.publications import flush
+from orchestration.settings import ConfigError, Settings, read_yaml
+
+Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop"]
+# Of the checks, by the figure they judge; of the others those that block are failed checks, and warnings are reports.
+EVENT_OF_FIGURE: Mapping[str, Event] = {
+    "response_rate": "response_rate",
+    "load_age_hours": "stale_source",
+    "answer_age_hours": "stale_source",
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Strict):
+    """Who is told of which events; `url` names the environment variable that holds the apprise URLs."""
+
+    url: Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
+    events: Annotated[list[Event], Field(min_length=1)]
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable."""
+        return self.url[2:-1]
+
+
+class Configuration(_Strict):
+    """The whole of alerts.yml."""
+
+    dagster: str = "http://127.0.0.1:3000"
+    dashboard: str | None = None
+    nps_drop_period: Literal["day", "week", "month", "quarter", "year"] = "month"
+    targets: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target] = {}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something that is wrong, the same from run to run as long as `key` is, and the message that says so."""
+
+    event: Event
+    key: tuple[str, ...]
+    title: str
+    body: str
+
+    @property
+    def digest(self) -> str:
+        """A file name for the cause."""
+        return hashlib.sha256(json.dumps([self.event, *self.key]).encode()).hexdigest()[:20]
+
+
+def read_configuration(settings: Settings) -> Configuration:
+    """Read alerts.yml; a missing one has no targets.
+
+    Raises:
+        ConfigError: the file is wrong; each line of the message names the file, the key and the fault, and no value.
+    """
+    path = settings.config_dir / "alerts.yml"
+    if not path.exists():
+        return Configuration()
+    try:
+        return Configuration.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(f"{path}: {'.'.join(map(str, fault['loc']))}: {_message(fault)}" for fault in error.errors())
+        ) from None
+
+
+def _message(fault: Any) -> str:
+    # What was written may be a secret that does not belong there: it is never repeated.
+    if fault["loc"][-1] == "url":
+        return "write ${NAME}, the environment variable that holds the URL, and not the URL"
+    return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+
+
+def send_alerts(settings: Settings) -> list[str]:
+    """Tell each target that is on of each cause it was not told of yet.
+
+    A cause is remembered as told when its target took the message, and forgotten when it is no more: killed in between,
+    it may be told twice, but never again after that. A target that is down is tried again by the next call.
+
+    Returns:
+        A sentence per target that did not take a message; never a URL.
+
+    Raises:
+        ConfigError: alerts.yml is wrong.
+    """
+    configuration = read_configuration(settings)
+    targets = {name: target for name, target in configuration.targets.items() if os.environ.get(target.variable)}
+    if not targets:
+        return []
+    with _alone(settings.data_dir / "alerts") as folder:
+        causes = [*_failed_checks(settings, configuration), *_drops(settings, configuration)]
+        return [fault for name, target in targets.items() for fault in _tell(name, target, causes, folder / name)]
+
+
+def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path) -> Iterator[str]:
+    told.mkdir(exist_ok=True)
+    mine = {cause.digest: cause for cause in causes if cause.event in target.events}
+    for file in told.glob("*"):
+        if file.stem not in mine:
+            file.unlink()
+    new = [cause for digest, cause in mine.items() if not (told / f"{digest}.txt").exists()]
+    if not new:
+        return
+    import apprise  # noqa: PLC0415  (it takes a third of a second)
+
+    asset = apprise.AppriseAsset(
+        app_id="NPS", app_desc="NPS warehouse", app_url="", image_url_mask="", image_url_logo=""
+    )
+    messenger = apprise.Apprise(asset=asset)
+    with _silence("apprise", "urllib3"):  # they log the URLs they ask, and some of these are secrets
+        if not messenger.add(os.environ[target.variable]):
+            yield f"alerts: {target.variable} holds no URL that apprise knows; {len(new)} message(s) wait for {name}"
+            return
+        for number, cause in enumerate(new):
+            if not _sent(messenger, cause, told):  # waiting for each of the others in vain would hold up the run
+                yield f"alerts: {name} did not take a message; {len(new) - number} will be tried again by the next run"
+                return
+
+
+def _sent(messenger: Any, cause: Cause, told: Path) -> bool:
+    if not messenger.notify(title=cause.title, body=cause.body, notify_type="warning"):
+        return False
+    draft = told / f"{cause.digest}.tmp"
+    draft.write_text(f"{cause.title}\n{cause.body}\n", encoding="utf-8")
+    flush(draft)
+    draft.replace(draft.with_suffix(".txt"))
+    flush(told)
+    return True
+
+
+@contextmanager
+def _silence(*names: str) -> Iterator[None]:
+    loggers = {logging.getLogger(name): logging.getLogger(name).level for name in names}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in loggers.items():
+            logger.setLevel(level)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """The folder of what was told, for one process at a time: Dagster and a run from the console may both tell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        yield folder
+
+
+def _failed_checks(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
+    """The checks that failed when their suite ran last."""
+    results = settings.check_results
+    if not any(results.glob("*/*.parquet")):
+        return
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            """
+            with results as (
+                select * from read_parquet($files, union_by_name = true, hive_partitioning = false)
+            ),
+
+            latest as (
+                select suite, arg_max(run_id, checked_at) as run_id from results group by suite
+            )
+
+            select
+                suite, table_name, coalesce(item, ''), coalesce(column_name, ''), expectation, severity, observed_value,
+                threshold, owner, action, run_id
+            from results
+            inner join latest using (suite, run_id)
+            where not is_success
+            order by all
+            """,
+            {"files": f"{results}/*/*.parquet"},
+        ).fetchall()
+    for suite, table, item, column, expectation, severity, observed, threshold, owner, action, run_id in rows:
+        event = EVENT_OF_FIGURE.get(column, "failed_check" if severity == "block" else None)
+        if event is None:
+            continue
+        what, of = column or expectation, item or table
+        yield Cause(
+            event,
+            (suite, table, item, column, expectation),
+            f"{event.replace('_', ' ')}: {of}: {what}",
+            f"{of}: {what} is {observed}, but {threshold}.\n{action} ({owner})\n{configuration.dagster}/runs/{run_id}",
+        )
+
+
+def _drops(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
+    """The significant drops of the last complete period, as published."""
+    if not settings.serving.exists():
+        return
+    with duckdb.connect(settings.serving, read_only=True) as connection:
+        rows = connection.execute(
+            """
+            with periods as (
+                select *, max(period_start) over (partition by survey_type) as last_start
+                from marts.nps_by_segment_period
+                where period_grain = $grain and is_complete_period
+            )
+
+            select
+                survey_type, period_start, period_end, segment, segment_value, nps, previous_nps, nps_change, ci_low,
+                ci_high, responses, q_value
+            from periods
+            where is_significant and nps_change < 0 and period_start = last_start
+            order by segment <> 'all', nps_change
+            """,
+            {"grain": configuration.nps_drop_period},
+        ).fetchall()
+    link = configuration.dashboard or f"{configuration.dagster}/assets/marts/nps_by_segment_period"
+    for survey_type, start, end, segment, value, nps, before, change, low, high, responses, q in rows:
+        of = f"{survey_type} surveys" + ("" if segment == "all" else f", {segment} = {value}")
+        yield Cause(
+            "nps_drop",
+            (survey_type, configuration.nps_drop_period, str(start), segment, value),
+            f"NPS drop: {of}: {change:+.1f} points",
+            f"{of}: NPS {nps:+.1f} ({low:+.1f} to {high:+.1f}) from {responses:,} answers of {start} to {end}, "
+            f"{before:+.1f} in the {configuration.nps_drop_period} before; significant (q = {q:.4f}).\n{link}",
+        )

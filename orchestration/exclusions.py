@@ -1,0 +1,113 @@
+"""What a steward excludes or marks: exclusions.csv, checked line by line before anything runs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from orchestration.settings import ConfigError, Settings
+
+COLUMNS = (
+    "source_system", "source_response_id", "field", "pattern", "starts_on", "ends_on", "effect", "reason",
+    "approved_by", "approved_on",
+)  # fmt: skip
+FIELDS = ("survey", "account", "comment")
+EFFECTS = ("exclude", "outside_control")
+
+
+def check_exclusions(settings: Settings) -> None:
+    """Check every line of exclusions.csv.
+
+    Raises:
+        ConfigError: the file is missing or wrong; each line of the message names the file, the line and the fault.
+    """
+    path = settings.config_dir / "seeds" / "reference" / "exclusions.csv"
+    surveys = path.with_name("surveys.csv")
+    for file in (path, surveys):
+        if not file.exists():
+            raise ConfigError(f"{file}: no such file; copy the one in seeds/reference")
+    with surveys.open(encoding="utf-8-sig", newline="") as lines:
+        catalogue = [(row["source_system"], row["survey_id"]) for row in csv.DictReader(lines)]
+    faults = [f"{path}:{line}: {fault}" for line, fault in _faults(path, settings.variables["sources"], catalogue)]
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def _faults(path: Path, sources: Sequence[str], surveys: Sequence[tuple[str, str]]) -> Iterator[tuple[int, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as lines, duckdb.connect() as engine:
+        reader = csv.reader(lines)
+        header = next(reader, [])
+        if sorted(header) != sorted(COLUMNS):
+            yield 1, f"the columns must be {','.join(COLUMNS)}"
+            return
+        begins = reader.line_num + 1
+        for values in reader:
+            if len(values) != len(header):
+                yield begins, f"{len(values)} fields where the header has {len(header)}"
+            else:
+                for fault in _rule_faults(dict(zip(header, values, strict=True)), sources, surveys, engine):
+                    yield begins, fault
+            begins = reader.line_num + 1
+
+
+def _rule_faults(
+    rule: Mapping[str, str],
+    sources: Sequence[str],
+    surveys: Sequence[tuple[str, str]],
+    engine: duckdb.DuckDBPyConnection,
+) -> Iterator[str]:
+    source, key, pattern = rule["source_system"], rule["source_response_id"], rule["pattern"]
+    if source and source not in sources:
+        yield f"source_system {source!r} is not in `sources:`; there are {', '.join(sources)}"
+    if bool(key) == bool(pattern):
+        yield "write either source_response_id (one answer) or field and pattern (all that match)"
+    elif key:
+        if not source:
+            yield "a source_response_id needs its source_system"
+        if rule["field"] or rule["starts_on"] or rule["ends_on"]:
+            yield "source_response_id names one answer; leave field, starts_on and ends_on empty"
+    elif rule["field"] not in FIELDS:
+        yield f"field {rule['field']!r} must be one of {', '.join(FIELDS)}"
+    else:
+        yield from _pattern_faults(rule["field"], pattern, [s for of, s in surveys if source in ("", of)], engine)
+    yield from _day_faults(rule)
+    if rule["effect"] not in EFFECTS:
+        yield f"effect {rule['effect']!r} must be one of {', '.join(EFFECTS)}"
+    for name in ("reason", "approved_by", "approved_on"):
+        if not rule[name].strip():
+            yield f"{name} is missing"
+
+
+def _day_faults(rule: Mapping[str, str]) -> Iterator[str]:
+    starts_on, ends_on = (_day(rule[name]) for name in ("starts_on", "ends_on"))
+    for name in ("starts_on", "ends_on", "approved_on"):
+        if rule[name] and _day(rule[name]) is None:
+            yield f"{name} {rule[name]!r} is no day; write one like 2025-03-31"
+    if starts_on and ends_on and starts_on > ends_on:
+        yield f"starts_on {starts_on} is after ends_on {ends_on}"
+
+
+def _pattern_faults(
+    field: str, pattern: str, surveys: Sequence[str], engine: duckdb.DuckDBPyConnection
+) -> Iterator[str]:
+    """The engine that will match the pattern says whether it is one."""
+    try:
+        query = "select count(*) filter (regexp_full_match(survey, $pattern, 's')) from unnest($surveys) as _(survey)"
+        # One text at least, or the pattern would not be looked at.
+        found = engine.execute(query, {"pattern": pattern, "surveys": [*surveys, ""]}).fetchone()
+    except duckdb.Error as error:
+        yield f"pattern {pattern!r} is no regular expression: {str(error).splitlines()[0]}"
+    else:
+        if field == "survey" and not (found and found[0]):
+            yield f"pattern {pattern!r} matches no survey_id of surveys.csv"
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
