@@ -17,6 +17,11 @@ _DAMAGED = r"corrupt database file|not a valid duckdb database|could not read en
 _IN_USE = r"could not set lock on file"
 
 
+def cannot_write(fault: str) -> bool:
+    """Whether what the machine said is of a full disk, or of a folder without the right to write."""
+    return bool(re.search(f"{_DISK_FULL}|{_NOT_WRITABLE}", fault, re.IGNORECASE))
+
+
 def explained(fault: str, settings: Settings) -> str:
     """What the machine said, with what to do about it where that is known; `fault` as it is elsewhere."""
     for pattern, remedy in (

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from orchestration import readers
@@ -249,6 +249,7 @@ WHOLE_FILES = {name: whole_file(name) for name in ("a.csv", "a.tsv", "a.jsonl", 
 
 @MANY
 @given(st.sampled_from(sorted(WHOLE_FILES)), EDITS)
+@example("a.parquet", [(0.921875, 2, b"\x01")])  # a footer that begins before the file
 def test_damaged_files_of_every_kind_are_loaded_or_refused(name: str, edits: list[tuple[float, int, bytes]]) -> None:
     staged_rows(damaged(WHOLE_FILES[name], edits), name)
 
