@@ -11,16 +11,22 @@ import duckdb
 
 from orchestration.settings import Settings
 
-_DISK_FULL = r"no space left on device|disk is full|disk quota exceeded|file too large"
+# The last is what SQLite, where Dagster keeps its history, may say instead.
+_DISK_FULL = r"no space left on device|disk is full|disk quota exceeded|file too large|disk i/o error"
 _NOT_WRITABLE = r"read-only file system|permission denied|readonly database|operation not permitted"
 _DAMAGED = r"corrupt database file|not a valid duckdb database|could not read enough bytes|replaying wal"
 _IN_USE = r"could not set lock on file"
 
 
+def cannot_write(fault: str) -> bool:
+    """Whether what the machine said is of a full disk, or of a folder without the right to write."""
+    return bool(re.search(f"{_DISK_FULL}|{_NOT_WRITABLE}", fault, re.IGNORECASE))
+
+
 def explained(fault: str, settings: Settings) -> str:
     """What the machine said, with what to do about it where that is known; `fault` as it is elsewhere."""
     for pattern, remedy in (
-        (_DISK_FULL, "the disk is full: make room and run again"),
+        (_DISK_FULL, "the disk is full, or fails: make room and run again"),
         (_NOT_WRITABLE, f"{settings.data_dir} cannot be written: give this user the right to, and run again"),
         (_DAMAGED, f"a database is damaged; is it {settings.warehouse}, remove it: the next run builds it anew"),
         (_IN_USE, f"{settings.warehouse} is open in another program: close it there and run again"),

@@ -309,7 +309,7 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
 
             reading = read_file(connection, table, file, scan, scratch, write)
             after = _status(file)
-            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            if any(getattr(after, name) != getattr(before, name) for name in ("st_ino", "st_size", "st_mtime_ns")):
                 raise RefusedFile("still being written; it is read again in the next run")
             load = Load(
                 load_id=load_id,

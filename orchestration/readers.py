@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from orchestration.faults import cannot_write
 from orchestration.sources import Table
 
 # Delivered columns may not take the names that the lake gives; its folder load_id=… reads as a column, too.
@@ -483,9 +484,11 @@ def read_file(
     read = reader_of(file)
     try:
         return read(connection, table, file, scan, scratch, write)
-    except (duckdb.OutOfMemoryException, duckdb.IOException):  # the machine's fault, such as a full disk
+    except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
+        if cannot_write(str(error)):  # which is no fault of the file
+            raise
         hint = " (carriage returns outside quotes?)" if read is _read_delimited and scan.carriage_returns else ""
         raise RefusedFile(f"cannot be read{hint}: {str(error).splitlines()[0]}; export it again") from error
 

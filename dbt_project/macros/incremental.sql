@@ -64,9 +64,13 @@
 {%- endmacro %}
 
 
-{#- The moment of this invocation, the same for all its models; a run gives one that no earlier build has. -#}
+{#-
+    The moment of this invocation, the same for all its models; a run gives one that no earlier build has. Asked for when
+    SQL is run only: dbt parses every model again that reads another value than the last time.
+-#}
 {% macro built_at() -%}
-    timestamp '{{ env_var("NPS_BUILT_AT", run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f")) }}'
+    {%- set started_at = run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') -%}
+    timestamp '{{ env_var("NPS_BUILT_AT", started_at) if execute else started_at }}'
 {%- endmacro %}
 
 

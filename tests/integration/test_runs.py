@@ -29,15 +29,6 @@ def test_a_second_run_changes_nothing(copy_of_sample: Pipeline) -> None:
     assert "nothing new" in printed
 
 
-def test_a_deleted_warehouse_is_rebuilt_from_the_lake(sample: Pipeline, copy_of_sample: Pipeline) -> None:
-    copy_of_sample.warehouse.unlink()
-    shutil.rmtree(copy_of_sample.landing)
-    copy_of_sample.landing.mkdir()
-    copy_of_sample.succeed("run")
-    assert copy_of_sample.warehouse.exists()
-    assert copy_of_sample.content() == sample.content()
-
-
 def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
     """The same files under names that sort the other way round; in several runs, see test_incremental."""
     pipeline = Pipeline(tmp_path / "data")

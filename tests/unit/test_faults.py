@@ -95,7 +95,7 @@ def test_a_full_disk_is_no_fault_of_the_file(house: House, name: str) -> None:
         file.unlink()
     with largest_file(40_000), pytest.raises((OSError, duckdb.IOException)) as fault:
         house.load()
-    assert explained(str(fault.value), house.settings).startswith("the disk is full: make room and run again")
+    assert explained(str(fault.value), house.settings).startswith("the disk is full, or fails: make room")
     assert house.loaded() == {"shop/a.csv"}
     assert list((house.settings.lake / "incoming").iterdir()) == []
     assert house.load() == []

@@ -7,6 +7,7 @@ import hashlib
 import multiprocessing
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -406,16 +407,22 @@ def test_unreadable_file(house: House) -> None:
         stage(ANSWERS, file, house.landing, house.lake, NOON)
 
 
-def test_a_file_that_changes_while_it_is_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", ["written", "replaced"])
+def test_a_file_that_changes_while_it_is_read(house: House, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     file = house.deliver("id,score,comment\n1,9,x\n")
     scan = readers.scan_file
 
-    def scan_then_touch(path: Path) -> readers.Scan:
+    def scan_then_change(path: Path) -> readers.Scan:
         result = scan(path)
-        os.utime(path, ns=(0, 0))
+        if change == "written":
+            os.utime(path, ns=(0, 0))
+        else:  # by one of the same size and time
+            other = house.deliver("id,score,comment\n1,0,y\n", "other.csv")
+            shutil.copystat(path, other)
+            other.replace(path)
         return result
 
-    monkeypatch.setattr(loader, "scan_file", scan_then_touch)
+    monkeypatch.setattr(loader, "scan_file", scan_then_change)
     with pytest.raises(RefusedFile, match="still being written"):
         stage(ANSWERS, file, house.landing, house.lake, NOON)
     assert list((house.lake / "incoming").iterdir()) == []
