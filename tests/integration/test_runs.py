@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SAMPLE, Pipeline, unit_tests_passed
+from tests.conftest import ROOT, SAMPLE, Pipeline, unit_tests_passed
 
 
 @pytest.fixture
@@ -82,6 +82,19 @@ def test_a_refused_file_keeps_the_published_one_and_says_why(copy_of_sample: Pip
         """
     )
     assert loaded == [(20, 20)]
+
+
+def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    for name in ("sources", "seeds/reference", "expectations"):
+        shutil.copytree(ROOT / name, tmp_path / "config" / name)
+    thresholds = tmp_path / "config" / "expectations" / "thresholds.yml"
+    lines = thresholds.read_text(encoding="utf-8").splitlines()
+    thresholds.write_text("\n".join([*lines, "surveys:", "  post-suport:", "    tens_share: { max: 0.5 }"]), encoding="utf-8")
+
+    done = Pipeline(tmp_path / "data", tmp_path / "config")("run")
+    assert done.returncode == 1
+    assert f"thresholds.yml:{len(lines) + 2}: surveys.post-suport: no such survey" in done.stdout
+    assert not list((tmp_path / "data").rglob("*.*"))
 
 
 def test_a_figure_out_of_its_band_is_not_published(copy_of_sample: Pipeline, tmp_path: Path) -> None:
