@@ -207,9 +207,7 @@ def build_figure_check(thresholds: Thresholds) -> Check:
                 f"when {_condition(scoped)} then {_literal(scoped.label) if scoped.is_judged else 'null'}"
                 for scoped in rules
             ),
-            judged_from=" ".join(
-                f"when {_literal(scoped.label)} then {scoped.rule.judged_from}" for scoped in judged
-            )
+            judged_from=" ".join(f"when {_literal(scoped.label)} then {scoped.rule.judged_from}" for scoped in judged)
             or "when '' then 0",
         ),
         suite=ExpectationSuite(
@@ -346,7 +344,8 @@ where
 # A row that no rule is for, or that rests on too little, is not judged.
 _FIGURES = """
 select
-    table_name, item, source_system, survey_id, segment, segment_value, figure, rule, cast(observed as double) as observed,
+    table_name, item, source_system, survey_id, segment, segment_value, figure, rule,
+    cast(observed as double) as observed,
     concat_ws('; ', 'against ' || compared_with, detail) as detail
 from (
     select *, case {rules} end as rule

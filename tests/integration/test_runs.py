@@ -89,7 +89,9 @@ def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> No
         shutil.copytree(ROOT / name, tmp_path / "config" / name)
     thresholds = tmp_path / "config" / "expectations" / "thresholds.yml"
     lines = thresholds.read_text(encoding="utf-8").splitlines()
-    thresholds.write_text("\n".join([*lines, "surveys:", "  post-suport:", "    tens_share: { max: 0.5 }"]), encoding="utf-8")
+    thresholds.write_text(
+        "\n".join([*lines, "surveys:", "  post-suport:", "    tens_share: { max: 0.5 }"]), encoding="utf-8"
+    )
 
     done = Pipeline(tmp_path / "data", tmp_path / "config")("run")
     assert done.returncode == 1

@@ -35,8 +35,8 @@ def test_shipped_file_is_valid(tmp_path: Path) -> None:
 
 def test_exceptions_say_only_what_differs(tmp_path: Path) -> None:
     thresholds = read(tmp_path, WITH_EXAMPLES)
-    default = thresholds.figures.response_rate  # type: ignore[attr-defined]
     rules = {(scoped.figure, scoped.name, scoped.value): scoped for scoped in thresholds.rules()}
+    default = rules["response_rate", None, None].rule
 
     survey = rules["response_rate", "post-support", None].rule
     assert (survey.min, survey.max, survey.owner) == (0.15, default.max, "head of support")
@@ -80,9 +80,24 @@ def test_exceptions_say_only_what_differs(tmp_path: Path) -> None:
         ("    max: 100", "    max: -100.5", "marts.nps.max", "not -100.5"),
         ("owner: data steward", "owner: ''", "owner", "at least 1 character"),
         ("    max: 0.05", "    max: 0.05\n    max: 0.5", "loads.malformed_share.max", "written twice"),
-        ("  post-support:", "  post-suport:", "surveys.post-suport", "no such survey; seeds/reference/surveys.csv lists"),
-        ("  region:", "  regions:", "segments.regions", "no such segment; `segments:` of dbt_project.yml lists channel,"),
-        ("  delighted:", "  delight:", "sources.delight", "no such source; `sources:` of dbt_project.yml lists delighted"),
+        (
+            "  post-support:",
+            "  post-suport:",
+            "surveys.post-suport",
+            "no such survey; seeds/reference/surveys.csv lists",
+        ),
+        (
+            "  region:",
+            "  regions:",
+            "segments.regions",
+            "no such segment; `segments:` of dbt_project.yml lists channel,",
+        ),
+        (
+            "  delighted:",
+            "  delight:",
+            "sources.delight",
+            "no such source; `sources:` of dbt_project.yml lists delighted",
+        ),
         ("{ min: 0.15,", "{ min: 1.15,", "surveys.post-support.response_rate.min", "less than or equal to 1, not 1.15"),
         ("{ min: 0.15,", "{ min: 0.85,", "surveys.post-support.response_rate.min", "min 0.85 is above max 0.8"),
         ("{ min: 0.10,", "{ min: 0.85,", "segments.region.APAC.response_rate.min", "min 0.85 is above max 0.8"),
