@@ -1,8 +1,8 @@
 """What the abstraction costs: loading and `dbt build` beside one hand-written DuckDB script, in the same run.
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
-queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all. Data
-tests take their own time and are left out.
+queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all.
+Data tests take their own time and are left out.
 """
 
 from __future__ import annotations

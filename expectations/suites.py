@@ -344,7 +344,8 @@ where
 # A row that no rule is for, or that rests on too little, is not judged.
 _FIGURES = """
 select
-    table_name, item, source_system, survey_id, segment, segment_value, figure, rule, cast(observed as double) as observed,
+    table_name, item, source_system, survey_id, segment, segment_value, figure, rule,
+    cast(observed as double) as observed,
     concat_ws('; ', 'against ' || compared_with, detail) as detail
 from (
     select *, case {rules} end as rule

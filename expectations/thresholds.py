@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -151,6 +151,18 @@ def _figures(rule: Any, scope: str | None = None) -> type[BaseModel]:
     return create_model("Figures", __base__=_Strict, **fields)
 
 
+if TYPE_CHECKING:  # what is made from FIGURES, a type checker cannot know
+    Figures = BaseModel
+    SurveyFigures = BaseModel
+    SegmentFigures = BaseModel
+    SourceFigures = BaseModel
+else:
+    Figures = _figures(FigureRule)
+    SurveyFigures = _figures(Limits, "surveys")
+    SegmentFigures = _figures(Limits, "segments")
+    SourceFigures = _figures(Limits, "sources")
+
+
 @dataclass(frozen=True)
 class ScopedRule:
     """The rule of a figure where it applies: everywhere, or for one survey, source, segment or value of a segment.
@@ -193,10 +205,10 @@ class Thresholds(_Strict):
     owner: Text
     loads: Loads
     marts: Marts
-    figures: _figures(FigureRule)  # type: ignore[valid-type]
-    surveys: dict[str, _figures(Limits, "surveys")] = {}  # type: ignore[misc]
-    segments: dict[str, dict[str, _figures(Limits, "segments")]] = {}  # type: ignore[misc]
-    sources: dict[str, _figures(Limits, "sources")] = {}  # type: ignore[misc]
+    figures: Figures
+    surveys: dict[str, SurveyFigures] = {}
+    segments: dict[str, dict[str, SegmentFigures]] = {}
+    sources: dict[str, SourceFigures] = {}
 
     def rules(self) -> Iterator[ScopedRule]:
         """Every rule of a figure with its exceptions; an exception has what it does not say from what it excepts."""
@@ -219,13 +231,13 @@ class Thresholds(_Strict):
     def expected_every_hours(self, sources: list[str]) -> dict[str, dict[str, int | None]]:
         """How often a load and an answer of each source are expected; None: at no time in particular."""
         rules = {(rule.figure, rule.name): rule.rule for rule in self.rules() if rule.scope in (None, "sources")}
+
+        def every(figure: str, source: str) -> int | None:
+            rule = rules.get((figure, source), rules[figure, None])
+            return None if rule.severity == "ignore" else rule.max
+
         return {
-            source: {
-                kind: None
-                if (rule := rules.get((figure, source), rules[figure, None])).severity == "ignore"
-                else rule.max
-                for kind, figure in (("load", "load_age_hours"), ("answer", "answer_age_hours"))
-            }
+            source: {"load": every("load_age_hours", source), "answer": every("answer_age_hours", source)}
             for source in sources
         }
 

@@ -256,9 +256,7 @@ def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) 
             rows = _rows(source, check) if check.is_per_row else []
             if check.is_per_row and not rows:
                 continue  # nothing to judge, which Great Expectations would call a failure
-            if check.is_per_row:
-                check = _only_used_rules(check, rows)
-            document = _run(source, check, max(len(rows), UNEXPECTED_ROWS_SHOWN))
+            document = _run(source, _only_used_rules(check, rows), max(len(rows), UNEXPECTED_ROWS_SHOWN))
             document.meta["run_id"] = RunIdentifier(run_name=run_id, run_time=checked_at)
             documents.append(document)
             for result in document.results:

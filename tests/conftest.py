@@ -68,7 +68,7 @@ class Pipeline:
     def content(self, *schemas: str, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
         """All published rows by table, sorted, without the columns `but`.
 
-        Checks and freshness are of a run and restatements of the publications before, not of the data, and are left out.
+        Checks and freshness are of a run, restatements of the publications before, and not of the data: left out.
         """
         dropped = set(but)
         content = {}

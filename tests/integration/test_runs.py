@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SAMPLE, Pipeline, unit_tests_passed
+from tests.conftest import ROOT, SAMPLE, Pipeline, unit_tests_passed
 from tests.receivers import webhook
 
 
@@ -127,6 +127,21 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     assert copy_of_sample.query(
         "select sum(responses - controllable_responses) from marts.nps_overall where segment = 'all'"
     ) == [(len(outside_before) + len(moved),)]
+
+
+def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    for name in ("sources", "seeds/reference", "expectations"):
+        shutil.copytree(ROOT / name, tmp_path / "config" / name)
+    thresholds = tmp_path / "config" / "expectations" / "thresholds.yml"
+    lines = thresholds.read_text(encoding="utf-8").splitlines()
+    thresholds.write_text(
+        "\n".join([*lines, "surveys:", "  post-suport:", "    tens_share: { max: 0.5 }"]), encoding="utf-8"
+    )
+
+    done = Pipeline(tmp_path / "data", tmp_path / "config")("run")
+    assert done.returncode == 1
+    assert f"thresholds.yml:{len(lines) + 2}: surveys.post-suport: no such survey" in done.stdout
+    assert not list((tmp_path / "data").rglob("*.*"))
 
 
 def test_a_figure_out_of_its_band_is_not_published_and_told(

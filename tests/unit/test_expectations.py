@@ -297,8 +297,8 @@ def test_unknown_segments_of_silent_invitations_are_no_fault(tmp_path: Path, thr
 
 def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, thresholds: Thresholds) -> None:
     bounds = [  # the last value that passes, on how many, and the first that does not
-        ("answers", 1, 50, 0),
-        ("response_rate", 0.8, 50, 0.801),
+        ("answers", 1, 100, 0),
+        ("response_rate", 0.8, 100, 0.801),
         ("response_rate_ratio", 0.4, 50, 0.399),
         ("response_rate_ratio", 2.5, 50, 2.501),
         ("volume_ratio", 0.3, 30, 0.299),
@@ -310,7 +310,7 @@ def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, t
         ("owner_lead", 20, 30, 20.001),
         ("repeated_verbatim_share", 0.1, 30, 0.101),
         ("fast_share", 0.05, 30, 0.051),
-        ("unmatched_share", 0.2, 30, 0.201),
+        ("unmatched_share", 0.3, 30, 0.301),
         ("quarantined_share", 0.05, 100, 0.051),
     ]
     assert {figure for figure, *_ in bounds} == {figure for figure in FIGURES if not figure.endswith("_age_hours")}

@@ -35,8 +35,8 @@ def test_shipped_file_is_valid(tmp_path: Path) -> None:
 
 def test_exceptions_say_only_what_differs(tmp_path: Path) -> None:
     thresholds = read(tmp_path, WITH_EXAMPLES)
-    default = thresholds.figures.response_rate  # type: ignore[attr-defined]
     rules = {(scoped.figure, scoped.name, scoped.value): scoped for scoped in thresholds.rules()}
+    default = rules["response_rate", None, None].rule
 
     survey = rules["response_rate", "post-support", None].rule
     assert (survey.min, survey.max, survey.owner) == (0.15, default.max, "head of support")

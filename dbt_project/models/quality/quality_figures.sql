@@ -3,6 +3,7 @@
 {%- set windows = var('guard_windows') %}
 {%- set scores = range(11) %}
 {%- set spans = {'now': 'in_window', 'before': 'in_history'} %}
+{%- set weeks_before = 'days_ago between 7 and ' ~ (7 * windows.weeks + 6) %}
 
 with survey_days as (
     select * from {{ ref('int_survey_days') }}
@@ -100,10 +101,10 @@ items as (
         {%- endfor %}
         {%- endfor %}
         coalesce(sum(case when days_ago = 0 then responses end), 0) as responses_of_day,
-        1e0 * coalesce(sum(case
-            when mod(days_ago, 7) = 0 and days_ago between 7 and {{ 7 * windows.weeks }} then responses
-        end), 0)
-        / greatest(1, least({{ windows.weeks }}, floor(max(days_ago) / 7e0))) as responses_of_weekday
+        coalesce(sum(case when mod(days_ago, 7) = 0 and {{ weeks_before }} then responses end), 0) as responses_of_weekdays,
+        coalesce(sum(case when days_ago < 7 then delivered end), 0) as delivered_of_week,
+        coalesce(sum(case when {{ weeks_before }} then delivered end), 0) as delivered_of_weeks,
+        greatest(1, least({{ windows.weeks }}, floor(max(days_ago) / 7e0))) as weeks
     from placed
     group by item, survey_id, survey_type, segment, segment_value
 ),
@@ -116,7 +117,12 @@ compared as (
         {% for span in spans -%}
         {% for score in scores %}score_{{ score }}_{{ span }}{{ ' + ' if not loop.last }}{% endfor %} as responses_{{ span }},
         {% endfor -%}
-        sum(responses) over (partition by survey_type, segment) as responses_of_segment
+        sum(responses) over (partition by survey_type, segment) as responses_of_segment,
+        -- A wave begins and ends: as many more or fewer answers as invitations went out in the last week.
+        1e0 * responses_of_weekdays * case
+            when delivered_of_weeks > 0 then 1e0 * delivered_of_week / delivered_of_weeks
+            else 1e0 / weeks
+        end as responses_of_weekday
     from items
 ),
 

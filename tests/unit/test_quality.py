@@ -1,0 +1,101 @@
+"""Checks as Dagster shows them, and sources that turn late while nothing is delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from expectations.validation import CheckResult
+from orchestration.quality import as_check_result, has_turned_late
+
+
+@pytest.mark.parametrize(
+    ("loaded", "answered", "load_every", "answer_every", "hours_late", "is_news"),
+    [
+        pytest.param(47, 10, 48, None, 0, False, id="on time"),
+        pytest.param(49, 10, 48, None, 0, True, id="the load is overdue"),
+        pytest.param(1, 30, 48, 24, 0, True, id="the answer is overdue"),
+        pytest.param(500, 500, None, None, None, False, id="nothing is expected"),
+        pytest.param(99, 10, 48, None, 3, False, id="was shown late already"),
+    ],
+)
+def test_a_source_that_turns_late_is_news(
+    tmp_path: Path,
+    loaded: int,
+    answered: int,
+    load_every: int | None,
+    answer_every: int | None,
+    hours_late: int | None,
+    is_news: bool,
+) -> None:
+    serving = tmp_path / "nps.duckdb"
+    with duckdb.connect(serving) as connection:
+        connection.execute("create schema quality")
+        connection.execute(
+            """
+            create table quality.quality_freshness as
+            select $now - to_hours($loaded) as last_loaded_at, $now - to_hours($answered) as last_answer_at,
+                $load_every::bigint as load_expected_hours, $answer_every::bigint as answer_expected_hours,
+                $hours_late::bigint as hours_late
+            """,
+            {
+                "now": datetime.now(UTC).replace(tzinfo=None),
+                "loaded": loaded,
+                "answered": answered,
+                "load_every": load_every,
+                "answer_every": answer_every,
+                "hours_late": hours_late,
+            },
+        )
+
+    assert has_turned_late(serving) is is_news
+
+
+def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -> None:
+    def result(item: str, is_success: bool) -> CheckResult:
+        return CheckResult(
+            run_id="run",
+            checked_at=datetime.now(UTC),
+            suite="marts",
+            table_name="quality.quality_figures",
+            item=item,
+            column_name="response_rate",
+            expectation="expect_column_values_to_be_between",
+            severity="warn",
+            is_success=is_success,
+            observed_value="0.0100",
+            unexpected_count=0,
+            unexpected_percent=None,
+            threshold="must be at least 2.0%",
+            owner="Ann",
+            action="Look.",
+        )
+
+    failed = result("b", is_success=False)
+    check = as_check_result(
+        dg.AssetKey("figures"),
+        "response_rate",
+        [failed.sentence],
+        is_blocking=False,
+        results=[result("a", is_success=True), failed],
+    )
+
+    assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
+    assert check.description == "b: response_rate is 0.0100, but must be at least 2.0%. Look."
+    table = check.metadata["results"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data["item"] for record in table.records] == ["b", "a"]
+    assert table.records[0].data == {
+        "state": "failed",
+        "item": "b",
+        "figure": "response_rate",
+        "observed value": "0.0100",
+        "threshold": "must be at least 2.0%",
+        "severity": "warn",
+        "owner": "Ann",
+        "action": "Look.",
+    }
