@@ -39,8 +39,13 @@ from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
-# Filled by the guards and publications of runs before.
-NOT_COMPARED = ("quality.quality_check_results", "quality.publication", "marts.nps_restatements")
+# Filled by the guards and publications of runs before; and Delighted groups no answers of its own.
+NOT_COMPARED = (
+    "quality.quality_check_results",
+    "quality.publication",
+    "quality.quality_vendor_comparison",
+    "marts.nps_restatements",
+)
 
 
 @dataclass(frozen=True)
