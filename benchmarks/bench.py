@@ -41,12 +41,13 @@ INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 100 * 365}
-# Of the guards, or filled by guards and publications of runs before.
+# Of the guards, or filled by guards and publications of runs before; and Delighted groups no answers of its own.
 NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",
     "quality.quality_freshness",
     "quality.publication",
+    "quality.quality_vendor_comparison",
     "marts.nps_restatements",
 )
 

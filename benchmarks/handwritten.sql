@@ -715,7 +715,8 @@ all_rejected as (
     union all
     select
         raw_requests._source_system, raw_requests._load_id, raw_requests._loaded_at, raw_requests._file, raw_requests._line,
-        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end, null
+        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end,
+        cast(to_json(raw_requests) as varchar)
     from raw_requests
     anti join lost_requests using (id, _load_id, _line)
     left join surveys on surveys.source_system = 'delighted' and raw_requests.survey = surveys.source_survey_id

@@ -58,8 +58,8 @@ def mail_server() -> Iterator[tuple[str, Received]]:
     with socket.create_server(("127.0.0.1", 0)) as free:  # the controller takes no port of the system's choice
         port = free.getsockname()[1]
     controller = Controller(Handler(), hostname="127.0.0.1", port=port)
-    controller.start()  # type: ignore[no-untyped-call]
+    controller.start()
     try:
         yield f"127.0.0.1:{port}", received
     finally:
-        controller.stop()  # type: ignore[no-untyped-call]
+        controller.stop()

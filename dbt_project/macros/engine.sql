@@ -17,7 +17,7 @@
 {#- Does a regular expression, an SQL expression itself, match the whole of a text? A dot matches the end of a line, too. -#}
 {% macro matches_whole(text, pattern) -%}{{ return(adapter.dispatch('matches_whole', 'nps')(text, pattern)) }}{%- endmacro %}
 
-{% macro duckdb__matches_whole(text, pattern) -%}regexp_full_match({{ text }}, {{ pattern }}, 's'){%- endmacro %}
+{% macro duckdb__matches_whole(text, pattern) -%}regexp_matches({{ text }}, '^(?s:' || {{ pattern }} || ')$'){%- endmacro %}
 
 
 {#- Every match of a regular expression replaced. -#}

@@ -91,11 +91,11 @@ exclusions as (
 
 named as (
     select
-        response_id,
+        exclusions.response_id,
         {{ rules_met }}
     from exclusions
-    where response_id is not null
-    group by response_id
+    where exclusions.response_id is not null
+    group by exclusions.response_id
 ),
 
 -- Read once more without the wide columns, since an answer may match several patterns. Without a pattern the engine

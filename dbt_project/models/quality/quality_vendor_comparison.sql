@@ -1,5 +1,5 @@
--- Grain: one figure of a survey tool's own and one reason; the reason `all` is the whole figure, the others add up to it.
--- A figure is that of a survey in a month, where the tool groups its answers, or a total it gives for a span of time.
+-- Grain: one figure of a survey tool's own and one reason; `all` is the whole figure, the others add up to it. A figure
+-- is that of a survey in a month, where the tool groups its answers, or a total that it gives for a span of time.
 {%- set figure = ['source_system', 'source_survey_id', 'period_start', 'period_end'] %}
 {%- set counts = [] %}
 {%- for side in ['vendor_', ''] %}
@@ -107,10 +107,9 @@ reasons as (
         {{ figure | join(', ') }},
         reason,
         {%- for count in counts %}
-        {%- set is_vendor = count.startswith('vendor_') %}
-        count(
-            case when {{ 'vendor_category' if is_vendor else 'category' }} = '{{ count.split('_')[-1][:-1] }}' then 1 end
-        ) as {{ count }}{{ ',' if not loop.last }}
+        {%- set column = 'vendor_category' if count.startswith('vendor_') else 'category' %}
+        count(case when {{ column }} = '{{ count.split('_')[-1][:-1] }}' then 1 end) as {{ count }}
+        {{- ',' if not loop.last }}
         {%- endfor %}
     from compared
     group by {{ figure | join(', ') }}, reason
@@ -188,8 +187,9 @@ final as (
         {%- endfor %}
         {%- for side in ['vendor_', ''] %}
         {%- set p, a, d = side ~ 'promoters', side ~ 'passives', side ~ 'detractors' %}
-        case when reason = 'all' then {{ points(nps(p, d, '(' ~ p ~ ' + ' ~ a ~ ' + ' ~ d ~ ')')) }} end as {{ side }}nps
-        {{- ',' if not loop.last }}
+        case
+            when reason = 'all' then {{ points(nps(p, d, '(' ~ p ~ ' + ' ~ a ~ ' + ' ~ d ~ ')')) }}
+        end as {{ side }}nps{{ ',' if not loop.last }}
         {%- endfor %}
     from figures
 )
