@@ -5,7 +5,6 @@ renamed over it. Only a run whose blocking checks all passed comes here.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +41,7 @@ def inputs_fingerprint(settings: Settings) -> str:
     digest = hashlib.sha256()
     for load in registered_loads(settings.lake):
         digest.update(load.load_id.encode())
-    digest.update(json.dumps(settings.variables, sort_keys=True, default=str).encode())
+    digest.update(settings.definition().encode())
     for path in _code_and_configuration(settings):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -17,6 +17,8 @@ affected as (
     union
     select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
     union
+    select changed_value from {{ changed('int_hidden_comments', 'response_id') }} as hidden
+    union
     -- Who answers again has a new answer before or after each other one.
     select response_id from {{ ref('int_delivered_answers') }}
     where contact_id in {{ changed('int_delivered_answers', 'contact_id') }}
@@ -73,6 +75,10 @@ marks as (
     group by source_system, source_response_id
 ),
 
+hidden_comments as (
+    select * from {{ ref('int_hidden_comments') }}
+),
+
 -- The previous answer of the same person to the same kind of survey; kinds are never compared.
 ladders as (
     select
@@ -114,7 +120,7 @@ found as (
         {{ nps_category('asked.score_number') }} as category,
         {{ nps_contribution('asked.score_number') }} as nps_contribution,
         marks.source_response_id is null as is_controllable,
-        {{ without_emails('asked.comment') }} as comment,
+        coalesce(hidden_comments.comment, asked.comment) as comment,
         coalesce(asked.language, 'unknown') as language,
         {%- for segment in segments_added_to_facts() %}
         {{ segment_value(segment, 'days.business_date') }} as {{ segment.name }},
@@ -131,6 +137,7 @@ found as (
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
     {%- endif %}
     left join answered on asked.response_id = answered.response_id
+    left join hidden_comments on asked.response_id = hidden_comments.response_id
     {%- if segments_from('contact') %}
     left join contacts on asked.contact_id = contacts.contact_id
     {%- endif %}
