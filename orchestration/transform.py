@@ -5,12 +5,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from packaging.version import Version
 
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp
@@ -41,6 +44,14 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         ]
 
 
+class QuietDbt(DbtCliResource):
+    """Asks the installed package for dbt's version: `dbt --version` asks a server for a newer one, on every run."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+
 def dbt_vars(sources: Sources) -> list[str]:
     """The arguments that hand the configuration to dbt; the same for every command, or dbt parses anew."""
     return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
@@ -48,7 +59,7 @@ def dbt_vars(sources: Sources) -> list[str]:
 
 def dbt_resource() -> DbtCliResource:
     """The dbt command line, bound to this project and data folder."""
-    return DbtCliResource(
+    return QuietDbt(
         project_dir=str(DBT_PROJECT_DIR),
         profiles_dir=str(DBT_PROJECT_DIR),
         dbt_executable=str(Path(sys.executable).with_name("dbt")),
