@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint as-known export forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ summary: setup ## show the last published result again
 
 as-known: setup ## build what was known on a past day, into a file of its own: make as-known AT=2025-03-31
 	@$(NPS) as-known "$(AT)"
+
+export: setup ## write a file for others: make export OWNER=<owner_id> (with all who report to them), or OUTSIDE=1
+	@$(NPS) export $(if $(OWNER),--owner "$(OWNER)") $(if $(OUTSIDE),--outside) $(if $(TO),--to "$(TO)")
+
+forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
+	@$(NPS) forget "$(PERSON)"
 
 dbt: setup ## run dbt with this project's settings: make dbt ARGS="build -s fct_nps_responses"
 	@$(NPS) dbt $(ARGS)

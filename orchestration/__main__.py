@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,14 +21,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.extractors import load_extractors
-from orchestration.loader import registered_loads
+from orchestration.loader import LakeBusy, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
 FAILURE = 1
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:  # noqa: PLR0912  (one branch for each command)
     """Run one command; the exit code is not 0 when anything was refused or failed."""
     parser = argparse.ArgumentParser(prog="python -m orchestration", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -42,6 +43,15 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("summary", help="show the published result")
     known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
     known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
+    exporting = commands.add_parser("export", help="write a file for others, from what is published")
+    scope = exporting.add_mutually_exclusive_group(required=True)
+    scope.add_argument(
+        "--owner", metavar="OWNER_ID", help="answers and accounts of an owner and of who reports to them"
+    )
+    scope.add_argument("--outside", action="store_true", help="figures in which no small group can be found")
+    exporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
+    forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
+    forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -67,6 +77,10 @@ def main(arguments: Sequence[str]) -> int:
                 return 0
             case "as-known":
                 return as_known(settings, options.moment, console)
+            case "export":
+                return export(settings, options.owner, options.to, console)
+            case "forget":
+                return forget(settings, options.person, console)
             case "dev":
                 return dev(settings)
             case "example":
@@ -194,6 +208,45 @@ def parse_moment(text: str, time_zone: str) -> datetime:
         raise ConfigError(f"{text!r} is no moment; give a day or a time, such as AT=2025-03-31") from None
     start = datetime(next_day.year, next_day.month, next_day.day, tzinfo=ZoneInfo(time_zone))
     return start - timedelta(microseconds=1)
+
+
+def export(settings: Settings, owner_id: str | None, target: Path | None, console: Console) -> int:
+    """Write the domain of an owner into a DuckDB file, or without one the figures for anybody."""
+    from orchestration.export import export_outside, export_owner  # noqa: PLC0415
+
+    name = f"owner_{re.sub('[^A-Za-z0-9_-]', '_', owner_id)}" if owner_id else "outside"
+    target = target or settings.exports / f"{name}.duckdb"
+    if owner_id:
+        rows = export_owner(settings, owner_id, target)
+        told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    else:
+        told = "{:,} rows shown, {:,} hidden".format(*export_outside(settings, target))
+    console.print(f"[green]✓[/] {target}  [dim]{told}[/]", soft_wrap=True)
+    return 0
+
+
+def forget(settings: Settings, person: str, console: Console) -> int:
+    """Erase a person from landing, lake, warehouse, pages and published files, and search them all for what is left.
+
+    What was begun and not ended (a kill, a run that failed) is ended by the same command.
+    """
+    from orchestration import forget as forgetting  # noqa: PLC0415  (a run without it does not need it)
+
+    tables = load_sources(settings).tables
+    try:
+        plan = forgetting.make_plan(settings, tables, person)
+        forgetting.erase(settings, tables, plan)
+    except LakeBusy as busy:
+        raise ConfigError(str(busy)) from None
+    sys.argv[1:] = ["forget"]  # dbt logs the command line
+    if run(settings, console):
+        console.print("[bold red]Not forgotten yet:[/] the former publication stands. Run the same command again.")
+        return FAILURE
+    for path in (holding := forgetting.finish(settings, plan)):
+        console.print(f"[bold red]✗[/] {path}: still names the person", soft_wrap=True)
+    if not holding:
+        console.print(f"[green]✓[/] forgotten; {len(plan.files)} file(s) of landing/ that named the person are removed")
+    return FAILURE if holding else 0
 
 
 def dev(settings: Settings) -> int:
