@@ -1,5 +1,5 @@
 -- Grain: one counted answer whose comment names somebody or says how to reach somebody: the comment without that.
--- Names are hidden that some source delivers as one: of anybody, first and last name together; of who answered, each part.
+-- Hidden is what some source delivers as a name: of anybody, first and last together; of who answered, each part.
 -- depends_on: {{ ref('int_names') }}
 {{ config(
     materialized = 'incremental',
