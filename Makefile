@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known publish rollback dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint as-known publish rollback export forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ publish: setup ## push the published tables to another database: make publish TO
 
 rollback: setup ## show the publication before again: make rollback [TO=<publication id>]
 	@$(NPS) rollback $(TO)
+
+export: setup ## write a file for others: make export OWNER=<owner_id> (with all who report to them), or OUTSIDE=1
+	@$(NPS) export $(if $(OWNER),--owner "$(OWNER)") $(if $(OUTSIDE),--outside) $(if $(TO),--to "$(TO)")
+
+forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
+	@$(NPS) forget "$(PERSON)"
 
 dbt: setup ## run dbt with this project's settings: make dbt ARGS="build -s fct_nps_responses"
 	@$(NPS) dbt $(ARGS)

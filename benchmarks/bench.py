@@ -113,7 +113,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     handwritten.unlink(missing_ok=True)
     by_hand = run_measured(
         [sys.executable, "-m", "benchmarks.handwritten", str(settings.lake), str(handwritten)],
-        environment={},
+        environment={"DBT_ENV_SECRET_CONTACT_SALT": settings.contact_salt},
     )
     by_dbt, models = build(settings)
 

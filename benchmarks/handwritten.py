@@ -5,6 +5,7 @@ Imports nothing of the project: what Dagster weighs is not the script's doing.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,7 +23,9 @@ def main(lake: str, database: str) -> None:
     settings = yaml.safe_load(PROFILES.read_text())["nps"]["outputs"]["duckdb"].get("settings", {})
     with duckdb.connect(database) as connection:
         for name, value in settings.items():
-            connection.execute(f"set {name} = '{value}'")
+            if name != "variable contact_salt":  # a template there
+                connection.execute(f"set {name} = '{value}'")
+        connection.execute("set variable contact_salt = ?", [os.environ["DBT_ENV_SECRET_CONTACT_SALT"]])
         connection.execute("set variable lake = ?", [lake])
         connection.execute("set variable reference = ?", [str(REFERENCE)])
         for statement in connection.extract_statements((HERE / "handwritten.sql").read_text()):

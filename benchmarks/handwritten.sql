@@ -37,8 +37,13 @@ create macro normal_tail(x) as
 create macro epoch_second(text) as
     case when abs(try_cast(text as double)) < 1e11 then make_timestamp(cast(try_cast(text as double) * 1000000 as bigint)) end;
 create macro filled(text) as coalesce(nullif(trim(text), ''), 'unknown');
-create macro without_emails(text) as
-    case when text like '%@%' then regexp_replace(text, '[[:alnum:]._%+-]+@[[:alnum:].-]+', '***', 'g') else text end;
+-- As macros/identity.sql has it.
+create macro without_contact_details(text) as
+    case
+        when regexp_matches(text, '@|[(\[]at[)\]]|[0-9](?:[^0-9]{0,4}[0-9]){6}')
+            then regexp_replace(regexp_replace(regexp_replace(text, '[^\s@"<>(),;:]+(?:@|\s?[(\[]at[)\]]\s?)[^\s@"<>(),;:]*[\pL\pN]', '***', 'g'), '(^|[^[:alnum:]#_./+-])(?:[(]?[+][(]?[1-9][0-9]{0,3}[)]?[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?[(]?[0-9](?:(?:[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]|[()]{1,2}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?)?[0-9]){5,13}|00[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?[1-9][0-9]{0,2}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-](?:[(]?[0-9][)]?[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?){6,12}|(?:1[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-])?[(][0-9]{2,5}[)][ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?[0-9]{3,5}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?[0-9]{3,5}|(?:1[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-])?[2-9][0-9]{2}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{3}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{4}|0[1-9][0-9]{1,4}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{3,4}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-]?[0-9]{3,5}|0[1-9][ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{3,4}[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{3,4}|0[1-9](?:[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{2}){4,5}|0[1-9][0-9]{1,4}[ \x{00A0}\x{202F}]?[/-]?[ \x{00A0}\x{202F}]?[0-9]{2,3}(?:[ \x{00A0}\x{202F}][0-9]{2}){2,4})\b', '\1***', 'g'), '((?i:\b(?:call|phone|tel|telephone|mobile|cell|whatsapp|fax|dial|reach|telefon|handy|mobil|anrufen|telefono|teléfono|téléphone|appelez|portable|móvil|celular)(?:[\s.:=-]|me|us|back|on|at|under|number|no|nr|is|my|auf|unter|au|al|nummer|numéro|número)*))(?:[0-9]{9,15}|[0-9]{3,5}(?:[ \x{00A0}\x{202F}./\x{2010}-\x{2013}-][0-9]{3,5}){1,3}|[0-9]{2}(?:[ \x{00A0}\x{202F}][0-9]{2}){3,5})\b', '\1***', 'g')
+        else text
+    end;
 -- The years of an account at a date, as a band; `born` is computed once per account.
 create macro tenure(born, day) as
     case
@@ -233,8 +238,8 @@ select
     coalesce(
         by_email.survivor_id,
         by_email.contact_id,
-        'email:' || left(md5(people.contact_email), 16),
-        'delighted:' || left(md5(lower(trim(people.id))), 16)
+        'email:' || left(sha256(getvariable('contact_salt') || ':' || people.contact_email), 16),
+        'delighted:' || left(sha256(getvariable('contact_salt') || ':' || lower(trim(people.id))), 16)
     ) as contact_id,
     by_email.account_id,
     case
@@ -361,6 +366,8 @@ select
     respondents.contact_id,
     respondents.account_id,
     typed.survey_request as source_invitation_id,
+    typed.person,
+    properties.source_survey_id,
     typed.score as score_text,
     cast(scores.number as integer) as score,
     typed.comment,
@@ -424,7 +431,8 @@ where rowid in (
 
 create table marts.response_eligibility as
 select
-    'delighted:' || source_response_id as response_id, 'delighted' as source_system, source_response_id, decision, score_text,
+    'delighted:' || source_response_id as response_id, 'delighted' as source_system, source_response_id, decision,
+    case when regexp_matches(score_text, '@|[0-9]{7}|\pL\s+\pL') then '***' else score_text end as score_text,
     submitted_at, survey_id, load_id, loaded_at, source_file, source_line
 from work.answers;
 
@@ -543,6 +551,96 @@ left join work.account_history as accounts
         respondents.account_id = accounts.account_id
         and asked.sent_at >= accounts.valid_from and asked.sent_at < accounts.valid_to;
 
+-- ------------------------------------------------------------------------------------------------ names in comments
+
+create temp table names as
+select distinct
+    trim(regexp_replace(name, '\s+', ' ', 'g')) as person_name,
+    nullif(lower(trim(email)), '') as contact_email
+from (
+    select name, email from raw_people
+    union all
+    select name, email from raw_unsubscribes
+    union all
+    select name, email
+    from read_parquet(getvariable('lake') || '/raw/delighted/bounces/*/data_0.parquet', union_by_name = true, hive_partitioning = false)
+    union all
+    select name, email from raw_contacts
+    union all
+    select name, email from raw_users
+)
+where trim(name) <> '';
+
+create temp table hidden_comments as
+with commented as (
+    select rowid as answer_no, person, comment from work.answers
+    where decision = 'counted' and comment is not null
+),
+
+runs as (
+    select
+        answer_no,
+        string_split_regex(
+            unnest(regexp_extract_all(
+                comment,
+                '\p{Lu}[\p{L}\p{M}''’.-]*(?:\s+(?:(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\b|\p{Lu}[\p{L}\p{M}''’.-]*))+'
+            )), '\s+'
+        ) as words
+    from commented
+),
+
+phrases as (
+    select answer_no, regexp_replace(array_to_string(words[first_word:last_word], ' '), '([''’]s)?[.''’-]*$', '') as phrase
+    from (
+        select *, unnest(generate_series(first_word + 1, least(first_word + 3, len(words)))) as last_word
+        from (select *, unnest(generate_series(1, len(words) - 1)) as first_word from runs)
+    )
+),
+
+own as (
+    select commented.answer_no, commented.comment, names.person_name
+    from commented
+    inner join (select distinct id, nullif(lower(trim(email)), '') as contact_email from raw_people) as people on commented.person = people.id
+    inner join names using (contact_email)
+),
+
+found as (
+    select answer_no, phrase as words from phrases
+    semi join (select distinct lower(person_name) as known from names) as known_names on lower(phrase) = known
+    union
+    select answer_no, person_name from own
+    where contains(lower(comment), lower(person_name))
+    union
+    select answer_no, part
+    from (select answer_no, comment, unnest(string_split(person_name, ' ')) as part from own)
+    where length(part) > 1 and contains(comment, part)
+),
+
+named as (
+    select
+        answer_no,
+        '(^|[^\pL])(?:' || string_agg(
+            case when words like '% %' then '(?i:' else '(?:' end || replace(regexp_escape(words), '\ ', '\s+') || ')', '|'
+            order by length(words) desc, words
+        ) || ')($|[^\pL])' as expression
+    from found
+    group by answer_no
+)
+
+select answer_no, comment
+from (
+    select
+        commented.answer_no,
+        commented.comment as delivered,
+        without_contact_details(case
+            when named.expression is null then commented.comment
+            else regexp_replace(regexp_replace(commented.comment, named.expression, '\1***\2', 'g'), named.expression, '\1***\2', 'g')
+        end) as comment
+    from commented
+    left join named using (answer_no)
+)
+where comment <> delivered;
+
 -- ------------------------------------------------------------------------------------------------ the fact
 
 create table marts.fct_nps_responses as
@@ -585,7 +683,7 @@ select
     category(counted.score) as category,
     case when counted.score >= 9 then 100 when counted.score >= 7 then 0 else -100 end as nps_contribution,
     marks.source_response_id is null as is_controllable,
-    without_emails(counted.comment) as comment,
+    coalesce(hidden_comments.comment, counted.comment) as comment,
     coalesce(counted.language, 'unknown') as language,
     coalesce(accounts.region, 'unknown') as region,
     coalesce(accounts.industry, 'unknown') as industry,
@@ -599,6 +697,7 @@ select
 from counted
 left join work.answered as answered on counted.answer_no = answered.answer_no
 left join previous on counted.answer_no = previous.answer_no
+left join hidden_comments on counted.answer_no = hidden_comments.answer_no
 left join exclusions as marks
     on
         marks.source_system = 'delighted' and marks.effect = 'outside_control'
@@ -683,7 +782,8 @@ by_load as (
         sum(answers) filter (decision = 'withdrawn') as withdrawn,
         sum(answers) filter (decision = 'excluded_by_steward') as excluded_by_steward,
         sum(answers) filter (decision = 'unknown_survey') as unknown_survey,
-        sum(answers) filter (decision = 'invalid_time') as invalid_time
+        sum(answers) filter (decision = 'invalid_time') as invalid_time,
+        sum(answers) filter (decision = 'forgotten') as forgotten
     from decided
     group by load_id
 )
@@ -703,30 +803,43 @@ where loads.lake_source = 'delighted' and loads.table_name = 'survey_responses';
 
 create table quality.quality_quarantine as
 with rejected as (
-    select 'delighted' as source_system, load_id, loaded_at, source_file, source_line, decision as reason
+    select 'delighted' as source_system, load_id, loaded_at, source_file, source_line, decision as reason, source_survey_id
     from work.answers
     where decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
 ),
 
 all_rejected as (
-    select rejected.*, cast(to_json(raw_answers) as varchar) as raw_row
+    select
+        rejected.*,
+        cast(json_object(
+            'id', id, 'person', person, 'survey_type', survey_type,
+            'score', case when regexp_matches(score, '@|[0-9]{7}|\pL\s+\pL') then '***' else score end,
+            'created_at', created_at, 'updated_at', updated_at, 'survey_request', survey_request, 'permalink', permalink,
+            'tags', tags
+        ) as varchar) as raw_row
     from raw_answers
     inner join rejected on raw_answers._load_id = rejected.load_id and raw_answers._line = rejected.source_line
     union all
     select
         raw_requests._source_system, raw_requests._load_id, raw_requests._loaded_at, raw_requests._file, raw_requests._line,
         case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end,
-        cast(to_json(raw_requests) as varchar)
+        raw_requests.survey,
+        cast(json_object(
+            'id', id, 'person', person, 'survey', survey, 'channel', channel, 'created_at', created_at,
+            'delivered_at', delivered_at, 'opened_at', opened_at, 'started_at', started_at
+        ) as varchar)
     from raw_requests
     anti join lost_requests using (id, _load_id, _line)
     left join surveys on surveys.source_system = 'delighted' and raw_requests.survey = surveys.source_survey_id
     where surveys.survey_id is null or epoch_second(raw_requests.created_at) is null
     union all
-    select _source_system, _load_id, _loaded_at, _file, _line, 'malformed_row: ' || reason, raw_row
+    select _source_system, _load_id, _loaded_at, _file, _line, 'malformed_row: ' || reason, null, null
     from read_parquet(getvariable('lake') || '/raw/*/*/*/malformed_0.parquet', union_by_name = true, hive_partitioning = false)
 )
 
-select source_system, load_id, loaded_at, source_file, source_line, reason, without_emails(raw_row) as raw_row
+select
+    source_system, load_id, loaded_at, source_file, source_line, reason, source_survey_id,
+    without_contact_details(raw_row) as raw_row
 from all_rejected;
 
 -- ------------------------------------------------------------------------------------------------ counts

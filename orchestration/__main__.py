@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,8 +33,8 @@ from orchestration.sources import load_sources
 FAILURE = 1
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command; the exit code is not 0 when anything was refused or failed."""
+def command_line() -> argparse.ArgumentParser:
+    """Every command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m orchestration", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="load the sample company and run the pipeline")
@@ -51,6 +52,15 @@ def main(arguments: Sequence[str]) -> int:
     publishing.add_argument("--to", required=True, choices=["postgres"], help="a database that NPS_POSTGRES names")
     going_back = commands.add_parser("rollback", help="show the publication before, or another that is kept, again")
     going_back.add_argument("publication", nargs="?", help="a publication_id; default: the one before")
+    exporting = commands.add_parser("export", help="write a file for others, from what is published")
+    scope = exporting.add_mutually_exclusive_group(required=True)
+    scope.add_argument(
+        "--owner", metavar="OWNER_ID", help="answers and accounts of an owner and of who reports to them"
+    )
+    scope.add_argument("--outside", action="store_true", help="figures in which no small group can be found")
+    exporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
+    forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
+    forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -58,8 +68,12 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("dbt", "mf", "sqlfluff"):
         tool = commands.add_parser(name, help=f"run {name} with this project's settings", add_help=False)
         tool.add_argument("arguments", nargs=argparse.REMAINDER)
-    options = parser.parse_args(arguments)
+    return parser
 
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code is not 0 when anything was refused or failed."""
+    options = command_line().parse_args(arguments)
     console = Console(file=sys.stdout)  # stays with the terminal while a run sends other output to its log
     settings = Settings.from_env()
     try:
@@ -80,6 +94,10 @@ def main(arguments: Sequence[str]) -> int:
                 return push_to_postgres(settings, console)
             case "rollback":
                 return rollback(settings, options.publication, console)
+            case "export":
+                return export(settings, options.owner, options.to, console)
+            case "forget":
+                return forget(settings, options.person, console)
             case "dev":
                 return dev(settings)
             case "example":
@@ -257,6 +275,42 @@ def parse_moment(text: str, time_zone: str) -> datetime:
         raise ConfigError(f"{text!r} is no moment; give a day or a time, such as AT=2025-03-31") from None
     start = datetime(next_day.year, next_day.month, next_day.day, tzinfo=ZoneInfo(time_zone))
     return start - timedelta(microseconds=1)
+
+
+def export(settings: Settings, owner_id: str | None, target: Path | None, console: Console) -> int:
+    """Write the domain of an owner into a DuckDB file, or without one the figures for anybody."""
+    from orchestration.export import export_outside, export_owner  # noqa: PLC0415
+
+    name = f"owner_{re.sub('[^A-Za-z0-9_-]', '_', owner_id)}" if owner_id else "outside"
+    target = target or settings.exports / f"{name}.duckdb"
+    if owner_id:
+        rows = export_owner(settings, owner_id, target)
+        told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    else:
+        told = "{:,} rows shown, {:,} hidden".format(*export_outside(settings, target))
+    console.print(f"[green]✓[/] {target}  [dim]{told}[/]", soft_wrap=True)
+    return 0
+
+
+def forget(settings: Settings, person: str, console: Console) -> int:
+    """Erase a person from landing, lake, warehouse, pages and published files, and search them all for what is left.
+
+    What was begun and not ended (a kill, a run that failed) is ended by the same command.
+    """
+    from orchestration import forget as forgetting  # noqa: PLC0415  (a run without it does not need it)
+
+    tables = load_sources(settings).tables
+    plan = forgetting.make_plan(settings, tables, person)
+    forgetting.erase(settings, tables, plan)
+    sys.argv[1:] = ["forget"]  # dbt logs the command line
+    if run(settings, console):
+        console.print("[bold red]Not forgotten yet:[/] the former publication stands. Run the same command again.")
+        return FAILURE
+    for path in (holding := forgetting.finish(settings, plan)):
+        console.print(f"[bold red]✗[/] {path}: still names the person", soft_wrap=True)
+    if not holding:
+        console.print(f"[green]✓[/] forgotten; {len(plan.files)} file(s) of landing/ that named the person are removed")
+    return FAILURE if holding else 0
 
 
 def dev(settings: Settings) -> int:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orchestration.publications import flush
+from orchestration.loader import flush
 from orchestration.settings import ConfigError, Settings, read_yaml
 
 Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop"]

@@ -29,6 +29,7 @@ from typing import Any, TextIO
 
 from orchestration.api import Api, ExtractError, Record, Refused
 from orchestration.extractors import END_VALUE, START_VALUE, Extractor, Incremental, Resource, value_at
+from orchestration.loader import flush
 from orchestration.settings import ConfigError, Settings
 
 # Of a part; some minutes at the pace of the slowest API.
@@ -303,7 +304,7 @@ def _new_file(folder: Path, name: str) -> Iterator[TextIO]:
             is_empty = lines.tell() == 0
         if not is_empty:
             draft.replace(folder / name)
-            _fsync(folder)
+            flush(folder)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -342,7 +343,7 @@ class _State:
             text.flush()
             os.fsync(text.fileno())
         draft.replace(self._path)
-        _fsync(self._path.parent)
+        flush(self._path.parent)
 
 
 @contextmanager
@@ -355,11 +356,3 @@ def _lock(path: Path, source: str) -> Iterator[None]:
         except BlockingIOError:
             raise ExtractError(f"{source}: another process is extracting it; wait for it to end") from None
         yield
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -245,6 +245,23 @@ def verify_loads(lake: Path) -> None:
         raise LakeDamaged("\n".join(faults))
 
 
+def replace_stored(path: Path, draft: Path) -> None:
+    """Put `draft` in the place of a Parquet file of the lake, and its hash into the register of its load before that.
+
+    Killed in between, the file is not what the register says, until the same is done again. The caller holds the lake.
+    """
+    flush(draft)
+    register = path.with_name(REGISTER_FILE)
+    if register.exists() and path.name in (load := json.loads(register.read_text(encoding="utf-8"))).get("stored", {}):
+        load["stored"][path.name] = _sha256(draft)
+        new = register.with_suffix(".tmp")
+        new.write_text(json.dumps(load, indent=1) + "\n", encoding="utf-8")
+        flush(new)
+        new.replace(register)
+    draft.replace(path)
+    flush(path.parent)
+
+
 def stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datetime) -> StagedLoad | None:
     """Read one file into lake/incoming/; `loaded_at` carries its time zone.
 
@@ -272,9 +289,9 @@ def commit(staged: StagedLoad) -> Load:
         return earlier
     staged.target.parent.mkdir(parents=True, exist_ok=True)
     for path in (*staged.folder.iterdir(), staged.folder):
-        _fsync(path)
+        flush(path)
     staged.folder.rename(staged.target)
-    _fsync(staged.target.parent)
+    flush(staged.target.parent)
     return load
 
 
@@ -470,9 +487,9 @@ def _declare(path: Path, columns: dict[str, str], incoming: Path) -> None:
         selected = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
         draft = incoming / path.name
         connection.execute(f"copy (select {selected} where false) to {literal(draft)} (format parquet)")
-    _fsync(draft)
+    flush(draft)
     draft.replace(path)
-    _fsync(path.parent)
+    flush(path.parent)
 
 
 def _sha256(path: Path) -> str:
@@ -480,7 +497,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fsync(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Make a file or a folder's entries survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

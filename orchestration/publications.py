@@ -13,7 +13,6 @@ since when, and which was the latest then.
 """
 
 import glob
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.loader import flush
 from orchestration.readers import literal
 
 _COUNTS = dict.fromkeys(("promoters", "passives", "detractors"), "bigint")
@@ -225,12 +225,3 @@ def _flush_all(folder: Path) -> None:
     for file in folder.iterdir():
         flush(file)
     flush(folder)
-
-
-def flush(path: Path) -> None:
-    """Make a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

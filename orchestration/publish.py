@@ -5,7 +5,6 @@ renamed over it. Only a run whose blocking checks all passed comes here.
 """
 
 import hashlib
-import json
 import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -19,8 +18,8 @@ import dagster as dg
 import duckdb
 
 from orchestration import served_file
-from orchestration.loader import hold_lake, lake_lock, registered_loads
-from orchestration.publications import flush, last_publication, prepare, settle, taken_back
+from orchestration.loader import flush, hold_lake, lake_lock, registered_loads
+from orchestration.publications import last_publication, prepare, settle, taken_back
 from orchestration.quality import BuildStamp
 from orchestration.readers import literal
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, ConfigError, Settings
@@ -46,7 +45,7 @@ def inputs_fingerprint(settings: Settings) -> str:
     digest = hashlib.sha256()
     for load in registered_loads(settings.lake):
         digest.update(load.load_id.encode())
-    digest.update(json.dumps(settings.variables, sort_keys=True, default=str).encode())
+    digest.update(settings.definition().encode())
     for path in _code_and_configuration(settings):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

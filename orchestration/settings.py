@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT_DIR = ROOT / "dbt_project"
+
+
+# A salt that can be guessed is none.
+SHORTEST_SALT = 16
 
 
 class ConfigError(Exception):
@@ -88,6 +94,11 @@ class Settings:
         return self.serving.parent / "previous"
 
     @property
+    def exports(self) -> Path:
+        """Files made for others."""
+        return self.data_dir / "exports"
+
+    @property
     def check_results(self) -> Path:
         """One Parquet file per run and suite: the history of quality_check_results."""
         return self.lake / "quality" / "check_results"
@@ -141,6 +152,31 @@ class Settings:
             variables["as_known_at"] = f"{self.as_known_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
         return variables
 
+    @cached_property
+    def contact_salt(self) -> str:
+        """The secret that keys of persons are hashed with: NPS_CONTACT_SALT, else one made once for the data folder.
+
+        Without it, whoever has a list of addresses finds their hashes. It is never logged and never published, and goes
+        with the lake: with another salt every person has another key.
+
+        Raises:
+            ConfigError: NPS_CONTACT_SALT is too short.
+        """
+        if salt := os.environ.get("NPS_CONTACT_SALT"):
+            if len(salt) < SHORTEST_SALT:
+                raise ConfigError(f"NPS_CONTACT_SALT: give at least {SHORTEST_SALT} characters, or unset it")
+            return salt
+        file = self.data_dir / "contact_salt"
+        if not file.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            draft = file.with_name(f".{file.name}.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(32), encoding="ascii")
+            with contextlib.suppress(FileExistsError):  # of two runs that start together, the first one's counts
+                os.link(draft, file)
+            draft.unlink()
+        return file.read_text(encoding="ascii")
+
     def dbt_seed_path(self) -> str:
         """The reference CSVs as dbt may be told of them: relative to the dbt project.
 
@@ -168,6 +204,7 @@ class Settings:
         files += sorted((self.config_dir / "seeds" / "reference").glob("*.csv"))
         variables = self.variables | {"as_known_at": None}
         digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
+        digest.update(hashlib.sha256(self.contact_salt.encode()).digest())
         for file in files:
             if file.name != "exclusions.csv":
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -180,6 +217,8 @@ class Settings:
             "NPS_DATA_DIR": str(self.data_dir),
             "NPS_LAKE": str(self.lake),
             "NPS_DEFINITION": self.definition(),
+            # dbt keeps variables of this name out of its logs and files, and out of everything but the profile.
+            "DBT_ENV_SECRET_CONTACT_SALT": self.contact_salt,
             "NPS_WAREHOUSE": str(self.warehouse),
             "NPS_REFERENCE_DIR": self.dbt_seed_path(),
             "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),

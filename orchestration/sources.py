@@ -6,7 +6,7 @@ any export to the canonical ones; the mapping itself becomes SQL in dbt (models/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -70,9 +70,22 @@ class _FileTable(_Strict):
     respondent: str | None = None
     contact: str | None = None  # the CRM's key of that person
     email: str | None = None
+    name: str | None = None  # of that person; hidden wherever it is mentioned
     account: str | None = None
     channel: str | None = None
     segments: dict[Name, str] = {}
+
+    def person(self) -> Person:
+        """Who answered or was asked."""
+        return Person(
+            keys=tuple(column for column in (self.respondent, self.contact) if column),
+            email=self.email,
+            names=(self.name,) if self.name else (),
+        )
+
+    def personal_columns(self) -> list[str | None]:
+        """What names the person, or may."""
+        return [self.email, self.name, self.respondent]
 
     def columns(self) -> list[str]:
         """The delivered columns this mapping reads, each once, in the order of the mapping."""
@@ -109,6 +122,10 @@ class AnswerFile(_FileTable):
     test: Flag | None = None
     withdrawn: Flag | None = None
 
+    def personal_columns(self) -> list[str | None]:
+        """Also the comment."""
+        return [*super().personal_columns(), self.comment]
+
     def guard(self) -> Guard:
         """Every row of an export of answers is one."""
         return Guard(score=self.score, time=self.submitted_at.column)
@@ -143,14 +160,32 @@ class Guard(_Strict):
     where: str = "true"
 
 
+class Person(_Strict):
+    """Which columns say whom a row is about; where one is not delivered, it says nothing.
+
+    `keys` hold the source's own keys of that person, `names` the parts of the name in their order; `others` hold keys
+    of further persons (a manager, an owner).
+    """
+
+    keys: tuple[str, ...] = ()
+    email: str | None = None
+    names: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def columns(self) -> set[str]:
+        """Those that name the person; keys alone do not."""
+        return {*self.names, *([self.email] if self.email else [])}
+
+
 class VendorTable(_Strict):
     """One table of a vendor's export."""
 
     files: str
     columns: list[str] = Field(min_length=1)
     optional_columns: list[str] = []
-    # Declared for the quarantine, which so far hides e-mail addresses only; the lake keeps them all.
+    # What names or describes a person, or is free text that may: never shown in the quarantine, emptied by `forget`.
     personal_columns: list[str] = []
+    person: Person = Person()
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     is_required: bool = True
     guard: Guard = Guard()
@@ -178,6 +213,7 @@ class Table:
     columns: tuple[str, ...]  # a file without one of them is refused
     optional_columns: tuple[str, ...] = ()  # read where delivered, else empty
     personal_columns: tuple[str, ...] = ()
+    person: Person = Person()
     delimiter: str = ","
     is_required: bool = True
     guard: Guard = Guard()
@@ -198,10 +234,35 @@ class Sources:
     @property
     def lake_tables(self) -> dict[tuple[str, str], list[Table]]:
         """The tables by the lake folder they feed: several file sources share files/answers."""
-        grouped: dict[tuple[str, str], list[Table]] = {}
-        for table in self.tables:
-            grouped.setdefault(table.key, []).append(table)
-        return grouped
+        return group_by_lake_table(self.tables)
+
+
+def group_by_lake_table(tables: Iterable[Table]) -> dict[tuple[str, str], list[Table]]:
+    """Tables by their key."""
+    grouped: dict[tuple[str, str], list[Table]] = {}
+    for table in tables:
+        grouped.setdefault(table.key, []).append(table)
+    return grouped
+
+
+def _raw_table(tables: Sequence[Table]) -> dict[str, Any]:
+    """What dbt must know of the tables that share a lake table: which columns may be shown,
+    which are scores, and which name whom."""
+    personal = {column for table in tables for column in table.personal_columns}
+    declared = dict.fromkeys(column for table in tables for column in (*table.columns, *table.optional_columns))
+    return {
+        "shown": [column for column in declared if column not in personal],
+        "scores": sorted({table.guard.score for table in tables if table.guard.score}),
+        "people": [
+            {
+                "source": table.source_system,
+                "names": [column for column in table.person.names if column in declared],
+                "email": table.person.email if table.person.email in declared else None,
+            }
+            for table in tables
+            if not declared.keys().isdisjoint(table.person.names)
+        ],
+    }
 
 
 def load_sources(settings: Settings) -> Sources:
@@ -233,9 +294,11 @@ def load_sources(settings: Settings) -> Sources:
             )
             raise ConfigError(f"{path}: {faults}") from None
     names = [*vendors, *mappings]
+    raw_tables = {".".join(key): _raw_table(tables) for key, tables in group_by_lake_table(tables).items()}
     variables = settings.variables | {
         "sources": names,
         "file_sources": mappings,
+        "raw_tables": raw_tables,
         "expected_every_hours": read_thresholds(settings).expected_every_hours(names),
     }
     return Sources(tables=tuple(tables), dbt_variables=variables)
@@ -257,7 +320,8 @@ def _vendor_tables(source: VendorSource, segments: list[dict[str, Any]]) -> Iter
             files=table.files,
             columns=tuple(columns),
             optional_columns=tuple(c for c in table.optional_columns if c not in columns),
-            personal_columns=tuple(table.personal_columns),
+            personal_columns=tuple(dict.fromkeys([*table.personal_columns, *sorted(table.person.columns())])),
+            person=table.person,
             delimiter=table.delimiter,
             is_required=table.is_required,
             guard=table.guard,
@@ -273,7 +337,8 @@ def _file_tables(source: FileSource) -> Iterator[Table]:
                 name=name,
                 files=mapping.files,
                 columns=tuple(mapping.columns()),
-                personal_columns=tuple(c for c in (mapping.email, mapping.respondent) if c),
+                personal_columns=tuple(c for c in mapping.personal_columns() if c),
+                person=mapping.person(),
                 delimiter=mapping.delimiter,
                 guard=mapping.guard(),
             )

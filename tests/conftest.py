@@ -17,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "seeds" / "raw"
+# In the environment of the sample's run, where a vendor's key stands.
+PLANTED_SECRET = "planted-key-of-a-vendor"
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,18 @@ class Pipeline:
     def warehouse(self) -> Path:
         return self.data / "warehouse.duckdb"
 
+    @property
+    def connections(self) -> Path:
+        """A line for each connection beyond this machine that a command tried to open."""
+        return self.data.with_name(f"{self.data.name}.connections")
+
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
             "NPS_DATA_DIR": str(self.data),
             "NPS_CONFIG_DIR": str(self.config),
             "COLUMNS": "200",
+            "PYTHONPATH": str(ROOT / "tests" / "watch"),
+            "NPS_CONNECTIONS": str(self.connections),
         }
         return subprocess.run(
             [sys.executable, "-m", "orchestration", *arguments],
@@ -97,6 +106,20 @@ class Pipeline:
                 content[table] = connection.execute(f"select {listed} from {schema}.{table} order by all").fetchall()
         return content
 
+    def texts(self) -> dict[tuple[str, str], list[str]]:
+        """All distinct published texts, by table and column; of lists, their elements together."""
+        found = {}
+        with duckdb.connect(self.serving, read_only=True) as connection:
+            for schema, table, column in connection.execute("""
+                select schema_name, table_name, column_name from duckdb_columns()
+                where (data_type like '%VARCHAR%' or data_type = 'JSON') and not internal
+            """).fetchall():
+                query = (
+                    f'select distinct cast("{column}" as varchar) from {schema}.{table} where "{column}" is not null'
+                )
+                found[table, column] = [row[0] for row in connection.execute(query).fetchall()]
+        return found
+
 
 def unit_tests_passed(pipeline: Pipeline, among: str = "*") -> int:
     """Run dbt's unit tests over a built warehouse; how many passed, when all did."""
@@ -116,5 +139,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pipeline
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         printed = pipeline.data / "demo.txt"
         if not printed.exists():
-            printed.write_text(pipeline.succeed("demo"), encoding="utf-8")
+            with pytest.MonkeyPatch.context() as planted:
+                planted.setenv("DELIGHTED_API_KEY", PLANTED_SECRET)
+                printed.write_text(pipeline.succeed("demo"), encoding="utf-8")
     return pipeline

@@ -30,6 +30,69 @@
 {%- endmacro %}
 
 
+{#-
+    Every run of two to four words of a text that are written like a name (each with a capital, or a particle between),
+    as column `phrase`, with the columns `keep` of `relation`.
+-#}
+{% macro name_phrases(relation, text, keep) -%}
+    {{ return(adapter.dispatch('name_phrases', 'nps')(relation, text, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__name_phrases(relation, text, keep) -%}
+    {%- set word = "\\p{Lu}[\\p{L}\\p{M}''’.-]*" -%}
+    {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
+    select
+        {{ keep | join(', ') }},
+        regexp_replace(array_to_string(words[first_word:last_word], ' '), '([''’]s)?[.''’-]*$', '') as phrase
+    from (
+        select
+            *,
+            unnest(generate_series(first_word + 1, least(first_word + 3, len(words)))) as last_word
+        from (
+            select
+                *,
+                unnest(generate_series(1, len(words) - 1)) as first_word
+            from (
+                select
+                    {{ keep | join(', ') }},
+                    string_split_regex(
+                        unnest(regexp_extract_all({{ text }}, '{{ word }}(?:\s+(?:{{ particle }}|{{ word }}))+')), '\s+'
+                    ) as words
+                from {{ relation }}
+            ) as runs
+        ) as starts
+    ) as phrases
+{%- endmacro %}
+
+
+{#- An aggregate: words and names as one regular expression; a name of several words in any case. -#}
+{% macro any_of_words(words) -%}{{ return(adapter.dispatch('any_of_words', 'nps')(words)) }}{%- endmacro %}
+
+{% macro duckdb__any_of_words(words) -%}
+    string_agg(
+        case when {{ words }} like '% %' then '(?i:' else '(?:' end
+        || replace(regexp_escape({{ words }}), '\ ', '\s+') || ')', '|'
+        order by length({{ words }}) desc, {{ words }}
+    )
+{%- endmacro %}
+
+
+{#-
+    Whole words that match such an expression, replaced. Twice, since of two that follow each other the first takes the
+    blank between them; \b knows ASCII alone.
+-#}
+{% macro replace_words(text, expression, replacement) -%}
+    {{ return(adapter.dispatch('replace_words', 'nps')(text, expression, replacement)) }}
+{%- endmacro %}
+
+{% macro duckdb__replace_words(text, expression, replacement) -%}
+    {%- set whole = "'(^|[^\\pL])(?:' || " ~ expression ~ " || ')($|[^\\pL])'" -%}
+    regexp_replace(
+        regexp_replace({{ text }}, {{ whole }}, '\1{{ replacement }}\2', 'g'), {{ whole }}, '\1{{ replacement }}\2', 'g'
+    )
+{%- endmacro %}
+
+
 {#- One value of a JSON text, as text; null where the text is not JSON. -#}
 {% macro json_text(json, key) -%}{{ return(adapter.dispatch('json_text', 'nps')(json, key)) }}{%- endmacro %}
 
@@ -168,14 +231,15 @@
 {%- endmacro %}
 
 
-{#- A whole row of a relation as JSON text. -#}
-{% macro row_as_json(relation) -%}{{ return(adapter.dispatch('row_as_json', 'nps')(relation)) }}{%- endmacro %}
+{#-
+    A short, stable key from a text that may name a person; null from null. Only for tables, never for a view: the salt
+    is known to dbt's own connection alone (profiles.yml).
+-#}
+{% macro salted_hash(text) -%}{{ return(adapter.dispatch('salted_hash', 'nps')(text)) }}{%- endmacro %}
 
-{% macro duckdb__row_as_json(relation) -%}cast(to_json({{ relation }}) as varchar){%- endmacro %}
+{% macro duckdb__salted_hash(text) -%}left(sha256({{ contact_salt() }} || ':' || {{ text }}), 16){%- endmacro %}
 
-
-{#- A short, stable key from a text: the first 16 hex digits of its md5. -#}
-{% macro short_hash(text) -%}left(md5({{ text }}), 16){%- endmacro %}
+{% macro contact_salt() -%}getvariable('contact_salt'){%- endmacro %}
 
 
 {#-

@@ -5,15 +5,22 @@
 {%- endmacro %}
 
 
-{#- The key of a row. `row`: the row itself, counted where it repeats, so that identical answers stay apart. -#}
-{% macro mapped_key(key) -%}
-    {%- if key == 'row' -%}
+{#-
+    The key of a row. `row`: the row itself, counted where it repeats, so that identical answers stay apart. Keys are
+    published: an address or a name in one is hashed.
+-#}
+{% macro mapped_key(mapping) -%}
+    {%- if mapping.key == 'row' -%}
         _row_hash || '-' || cast(_row_ordinal as {{ dbt.type_string() }})
-    {%- elif key is string -%}
-        coalesce({{ mapped_text(key) }}, _row_hash)
+    {%- elif mapping.key is string -%}
+        coalesce({{ mapped_key_part(mapping, mapping.key) }}, _row_hash)
     {%- else -%}
-        {%- for column in key %}coalesce({{ mapped_text(column) }}, ''){{ " || '|' || " if not loop.last }}{% endfor -%}
+        {%- for column in mapping.key %}coalesce({{ mapped_key_part(mapping, column) }}, ''){{ " || '|' || " if not loop.last }}{% endfor -%}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro mapped_key_part(mapping, column) -%}
+    {{ salted_hash(mapped_text(column)) if column in (mapping.email, mapping.name) else mapped_text(column) }}
 {%- endmacro %}
 
 

@@ -16,13 +16,13 @@
 
 {#-
     The key of a respondent whom no CRM knows: one person in all tools that name the same address or the same key of
-    some CRM. Hashed, since these and a tool's own key may be an e-mail address.
+    some CRM. Hashed with a salt, since these and a tool's own key may be an e-mail address, and addresses can be guessed.
 -#}
 {% macro anonymous_contact_id(contact_email, external_contact_id, source_system, source_contact_id) -%}
     coalesce(
-        'email:' || {{ short_hash(contact_email) }},
-        'external:' || {{ short_hash(external_contact_id) }},
-        {{ source_system }} || ':' || {{ short_hash('lower(trim(' ~ source_contact_id ~ '))') }}
+        'email:' || {{ salted_hash(contact_email) }},
+        'external:' || {{ salted_hash(external_contact_id) }},
+        {{ source_system }} || ':' || {{ salted_hash('lower(trim(' ~ source_contact_id ~ '))') }}
     )
 {%- endmacro %}
 
@@ -46,13 +46,76 @@
 {%- endmacro %}
 
 
-{#- E-mail addresses in free text, hidden. -#}
-{% macro without_emails(text) -%}
+{#- Was the respondent forgotten? `make forget` gives their keys and addresses in the lake such a token. -#}
+{% macro is_forgotten(respondent_key) -%}{{ respondent_key }} like '%:forgotten-%'{%- endmacro %}
+
+
+{#- The parts of a name as one text; each may be empty. -#}
+{% macro name_of_parts(columns) -%}
+    {%- for column in columns %}coalesce({{ adapter.quote(column) }}, ''){{ " || ' ' || " if not loop.last }}{% endfor -%}
+{%- endmacro %}
+
+
+{#-
+    E-mail addresses and telephone numbers in free text, hidden. A run of digits alone may be an order: it is a number to
+    call where it is written like one (+, 00, a trunk 0 or a code in brackets, in groups) or a word says so. Dates, orders
+    and scores stay; tests/unit/test_privacy.py lists what must and what must not be hidden.
+-#}
+{% macro without_contact_details(text) -%}
+    {%- set blank = '[ \\x{00A0}\\x{202F}]' -%}
+    {%- set gap = '[ \\x{00A0}\\x{202F}./\\x{2010}-\\x{2013}-]' -%}
+    {%- set address = '[^\\s@"<>(),;:]+(?:@|\\s?[(\\[]at[)\\]]\\s?)[^\\s@"<>(),;:]*[\\pL\\pN]' -%}
+    {%- set forms = [
+        '[(]?[+][(]?[1-9][0-9]{0,3}[)]?' ~ gap ~ '?[(]?[0-9](?:(?:' ~ gap ~ '|[()]{1,2}' ~ gap ~ '?)?[0-9]){5,13}',
+        '00' ~ gap ~ '?[1-9][0-9]{0,2}' ~ gap ~ '(?:[(]?[0-9][)]?' ~ gap ~ '?){6,12}',
+        '(?:1' ~ gap ~ ')?[(][0-9]{2,5}[)]' ~ gap ~ '?[0-9]{3,5}' ~ gap ~ '?[0-9]{3,5}',
+        '(?:1' ~ gap ~ ')?[2-9][0-9]{2}' ~ gap ~ '[0-9]{3}' ~ gap ~ '[0-9]{4}',
+        '0[1-9][0-9]{1,4}' ~ gap ~ '[0-9]{3,4}' ~ gap ~ '?[0-9]{3,5}',
+        '0[1-9]' ~ gap ~ '[0-9]{3,4}' ~ gap ~ '[0-9]{3,4}',
+        '0[1-9](?:' ~ gap ~ '[0-9]{2}){4,5}',
+        '0[1-9][0-9]{1,4}' ~ blank ~ '?[/-]?' ~ blank ~ '?[0-9]{2,3}(?:' ~ blank ~ '[0-9]{2}){2,4}',
+    ] -%}
+    {%- set called = [
+        'call', 'phone', 'tel', 'telephone', 'mobile', 'cell', 'whatsapp', 'fax', 'dial', 'reach', 'telefon', 'handy',
+        'mobil', 'anrufen', 'telefono', 'teléfono', 'téléphone', 'appelez', 'portable', 'móvil', 'celular',
+    ] -%}
+    {%- set between = [
+        '[\\s.:=-]', 'me', 'us', 'back', 'on', 'at', 'under', 'number', 'no', 'nr', 'is', 'my', 'auf', 'unter', 'au', 'al',
+        'nummer', 'numéro', 'número',
+    ] -%}
+    {%- set groups = [
+        '[0-9]{9,15}', '[0-9]{3,5}(?:' ~ gap ~ '[0-9]{3,5}){1,3}', '[0-9]{2}(?:' ~ blank ~ '[0-9]{2}){3,5}',
+    ] -%}
+    {%- set written = '(^|[^[:alnum:]#_./+-])(?:' ~ forms | join('|') ~ ')\\b' -%}
+    {%- set named = '((?i:\\b(?:' ~ called | join('|') ~ ')(?:' ~ between | join('|') ~ ')*))(?:' ~ groups | join('|') ~ ')\\b' -%}
+    {%- set hidden = replace_matches(text, address, '***') -%}
+    {%- set hidden = replace_matches(hidden, written, '\\1***') -%}
     case
-        when {{ text }} like '%@%'
-            then {{ replace_matches(text, '[[:alnum:]._%+-]+@[[:alnum:].-]+', '***') }}
+        when {{ matches(text, '@|[(\\[]at[)\\]]|[0-9](?:[^0-9]{0,4}[0-9]){6}') }}
+            then {{ replace_matches(hidden, named, '\\1***') }}
         else {{ text }}
     end
+{%- endmacro %}
+
+
+{#- The text of a score as delivered, without what a cell that slipped into its column may name. -#}
+{% macro shown_score_text(score_text) -%}
+    case
+        when {{ matches(score_text, '@|[0-9]{7}|\\pL\\s+\\pL') }} then '***'
+        else {{ score_text }}
+    end
+{%- endmacro %}
+
+
+{#- A raw row as it may be shown: what is declared of its table (`source.table`) and does not name or describe a person. -#}
+{% macro shown_row(table) -%}
+    {%- set raw_table = var('raw_tables').get(table, {'shown': [], 'scores': []}) -%}
+    {%- set columns = {} -%}
+    {%- for column in raw_table.shown -%}
+        {%- set value = 'delivered.' ~ adapter.quote(column) -%}
+        {%- do columns.update({column: shown_score_text(value) if column in raw_table.scores else value}) -%}
+    {%- endfor -%}
+    {{ json_object_text(columns) }}
 {%- endmacro %}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import duckdb
@@ -36,6 +37,7 @@ answers:
   survey: {column: Form}
   respondent: Mail
   email: Mail
+  name: Who
   account: Firm
   comment: Text
   segments: {shop: Shop}
@@ -77,11 +79,11 @@ def shop(tmp_path: Path) -> Pipeline:
     return pipeline
 
 
-HEADER = ["Number", "Rating", "When", "Form", "Mail", "Firm", "Text", "Shop"]
+HEADER = ["Number", "Rating", "When", "Form", "Mail", "Firm", "Text", "Shop", "Who"]
 
 
 def answer(number: int, **values: str) -> dict[str, str]:
-    row = dict(zip(HEADER, [str(number), "9", "2025-03-01 12:00:00", "exit", "", "acme", "", "north"], strict=True))
+    row = dict(zip(HEADER, [str(number), "9", "2025-03-01 12:00:00", "exit", "", "acme", "", "north", ""], strict=True))
     return row | values
 
 
@@ -101,6 +103,13 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         (answer(104, Mail="bob@shop.example"), "staff"),
         (answer(105, Text='two\nlines, a "quote" and an address: me@home.example'), "counted"),
         (answer(106, Firm="ACME Inc", When="2025-03-31 23:30:00"), "counted"),
+        (
+            answer(107, Who="Erika Muster", Mail="erika@home.example", Text="Erika, +49 30 1234567; ask José Wu"),
+            "counted",
+        ),
+        (answer(108, Who="José Wu", Text="order 4500012345 of 2025-03-01: 9"), "counted"),
+        (answer(109, Who="Erika Muster", Mail="erika@home.example", Rating="11", Text="José Wu"), "out_of_range"),
+        (answer(110, Rating="Erika Muster"), "not_integer"),
     ]
     rows += [row for row, _ in special]
     expected |= {int(row["Number"]): decision for row, decision in special}
@@ -108,8 +117,10 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     expected |= dict.fromkeys(range(200, 300), "counted")
     path = shop.landing / "answers.csv"
     write_csv(path, rows)
-    ragged = "300,9,too,few"
-    path.write_text(path.read_text() + ragged + "\n" + '"301","9","2025-03-01 12:00:00","exit","","acme","","south"\n')
+    ragged = "300,9,Erika Muster,erika@home.example,+49 30 1234567"
+    path.write_text(
+        path.read_text() + ragged + "\n" + '"301","9","2025-03-01 12:00:00","exit","","acme","","south",""\n'
+    )
     expected[301] = "counted"
 
     shop.succeed("run")
@@ -131,7 +142,9 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     quarantined = shop.query("select reason, source_line, raw_row from quality.quality_quarantine")
     assert {reason for reason, _, _ in quarantined if not reason.startswith("malformed")} == rejected
     (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
-    assert lines[malformed[1] - 1] == malformed[2] == ragged
+    assert lines[malformed[1] - 1] == ragged and malformed[2] is None
+    shown = {json.loads(row)["Number"]: json.loads(row).keys() for _, _, row in quarantined if row}
+    assert shown["109"] == {"Number", "Rating", "When", "Form", "Firm", "Shop"}
     assert shop.query("select delivered_rows, counted, malformed, difference from quality.quality_reconciliation") == [
         (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)
     ]
@@ -169,6 +182,11 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert facts[numbers[" 10 "]][:2] == (10, "promoter")
     assert facts[105][2] == 'two\nlines, a "quote" and an address: ***'
     assert facts[106][3:] == ("acme", "2025-03-31")
+    assert facts[107][2] == "***, ***; ask ***"
+    assert facts[108][2] == "order 4500012345 of 2025-03-01: 9"
+    named = re.compile("erika|muster|josé|@|1234567", re.IGNORECASE)
+    assert [(place, text) for place, texts in shop.texts().items() for text in texts if named.search(text)] == []
+    assert not re.search(rb"erika|muster|home[.]example|30 1234567", shop.serving.read_bytes(), re.IGNORECASE)
     assert unit_tests_passed(shop) >= 12
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration import publications, publish
+from orchestration import loader, publish
 from orchestration.__main__ import parse_moment
 from tests.conftest import SAMPLE, Pipeline
 from tests.integration.test_incremental import EXCLUSIONS, Company, published
@@ -101,7 +101,7 @@ def build_and_publish(company: Company, month: datetime, monkeypatch: pytest.Mon
     def killed(path: Path) -> None:
         if next(calls) == killed_at:
             raise KeyboardInterrupt
-        publications.flush(path)
+        loader.flush(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("orchestration.publish.flush", killed)

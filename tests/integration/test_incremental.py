@@ -41,6 +41,7 @@ answers:
   survey: {value: shop}
   contact: contact
   account: account
+  comment: comment
 """
 EXCLUSIONS = f"{','.join(COLUMNS)}\n"
 
@@ -85,9 +86,11 @@ class Company:
 
         That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
         moves times, repeats answers and takes back what a batch before had changed. Some contacts and accounts are
-        merged, among so few that chains and circles come of it, and the shop's answers name some of these.
+        merged, among so few that chains and circles come of it, and the shop's answers name some of these. Comments
+        name people who were delivered, or will be.
         """
         keys: dict[str, list[str]] = {}
+        names: list[str] = []
         for folder in sorted({file.parent for file in SAMPLE.rglob("*.csv")}):
             rows = [row for file in sorted(folder.glob("*.csv")) for row in csv.DictReader(file.open(newline=""))]
             target = self.settings.landing / folder.relative_to(SAMPLE)
@@ -98,17 +101,19 @@ class Company:
                 for row in self.random.sample(rows, min(12, len(rows))):
                     column = self.random.choice(list(row))
                     writer.writerow(row | {column: self.random.choice(rows)[column]})
+                names += [row["name"] for row in rows if folder.name in ("contact", "user")]
                 if folder.name in ("contact", "account"):
                     keys[folder.name] = [row["id"] for row in rows[:30]]
                     for row in self.random.sample(rows[:30], 8):
                         writer.writerow(row | {"master_record_id": self.random.choice(keys[folder.name])})
         shop = self.settings.landing / "shop" / f"{number}.csv"
         shop.parent.mkdir(exist_ok=True)
-        lines = ["id,score,at,contact,account"]
+        lines = ["id,score,at,contact,account,comment"]
         for day in range(1, 29):
             key, score = self.random.randrange(60), self.random.randrange(11)
             contact, account = self.random.choice(["", *keys["contact"]]), self.random.choice(["", *keys["account"]])
-            lines.append(f"{key},{score},2024-0{number}-{day:02}T12:00:00,{contact},{account}")
+            comment = f"Ask {self.random.choice(names)}"
+            lines.append(f"{key},{score},2024-0{number}-{day:02}T12:00:00,{contact},{account},{comment}")
         shop.write_text("\n".join(lines), encoding="utf-8")
 
     def exclude(self) -> None:
@@ -213,6 +218,7 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
         if batch < BATCHES:
             company.publish()
     company.build(company.full)
+    assert {"Ask ***"} == comments_of_the_shop(company.full)
     assert_same(published(company.incremental), published(company.full))
     monkeypatch.setattr(served_file, "MAX_APPENDED", 100)  # these batches are large
     assert not company.publish().is_new_file
@@ -221,6 +227,12 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"
         ).fetchall()
     assert [is_full for is_full, _ in groupby(is_full for (is_full,) in builds)] == [True, False]
+
+
+def comments_of_the_shop(warehouse: Path) -> set[str]:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        query = "select distinct comment from marts.fct_nps_responses where source_system = 'shop'"
+        return {comment for (comment,) in connection.execute(query).fetchall()}
 
 
 def assert_same(incremental: dict[str, list[tuple[Any, ...]]], full: dict[str, list[tuple[Any, ...]]]) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+import yaml
 
-from tests.conftest import ROOT, SAMPLE, Pipeline
+from orchestration.__main__ import dev
+from orchestration.settings import Settings
+from tests.conftest import PLANTED_SECRET, ROOT, SAMPLE, Pipeline
 from tests.integration import oracle
 
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
@@ -214,27 +219,68 @@ def test_published_answers_lie_in_the_order_of_time(sample: Pipeline) -> None:
     assert len(dates) > 2500 and dates == sorted(dates)
 
 
-def test_no_address_or_name_reaches_the_published_file(sample: Pipeline) -> None:
-    people = SAMPLE / "delighted" / "people" / "people.csv"
-    with people.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    with (SAMPLE / "salesforce" / "user" / "user.csv").open(encoding="utf-8", newline="") as file:
-        rows += list(csv.DictReader(file))
-    secrets = {row["email"].strip().lower() for row in rows} | {row["name"].lower() for row in rows}
-    assert len(secrets) > 1000
+def test_nothing_published_names_a_person_or_says_how_to_reach_one(sample: Pipeline) -> None:
+    """Every name, address and telephone number of the raw files, in the texts of the file and in its bytes."""
+    names, addresses, numbers = set(), set(), set()
+    for path in SAMPLE.rglob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                addresses.add((row.get("email") or "").strip().lower())
+                numbers.add((row.get("phone_number") or "").strip())
+                if "email" in row:
+                    names.add((row.get("name") or "").strip().lower())
+    names, addresses, numbers = names - {""}, addresses - {""}, numbers - {""}
+    assert len(names) > 1000 and len(addresses) > 1000 and len(numbers) > 50
+    assert {len(name.split()) for name in names} == {2}
     leaks = []
-    with duckdb.connect(sample.serving, read_only=True) as connection:
-        for schema, table, column in connection.execute(
-            """
-            select schema_name, table_name, column_name from duckdb_columns()
-            where data_type = 'VARCHAR' and not internal
-            """
-        ).fetchall():
-            values = connection.execute(f'select distinct lower("{column}") from {schema}.{table}').fetchall()
-            for (value,) in values:
-                if value and ("@" in value or value in secrets):
-                    leaks.append((table, column, value))
+    for place, texts in sample.texts().items():
+        for text in texts:
+            words = re.findall(r"\w+", text.lower())
+            if "@" in text or any(" ".join(pair) in names for pair in pairwise(words)):
+                leaks.append((place, text))
+        together = " ".join(texts)
+        leaks += [(place, number) for number in numbers if number in together]
     assert leaks == []
+    content = sample.serving.read_bytes().lower()
+    assert [secret for secret in names | addresses | numbers if secret.encode() in content] == []
+
+
+def test_no_secret_is_kept_anywhere(sample: Pipeline) -> None:
+    """Not in a log, not in compiled SQL, not in what Dagster or dbt keep, not in what was printed or published."""
+    salt = (sample.data / "contact_salt").read_bytes()
+    assert len(salt) == 64
+    holders = {
+        (path.name, secret)
+        for path in sample.data.rglob("*")
+        for secret in (salt, PLANTED_SECRET.encode())
+        if path.is_file() and secret in path.read_bytes()
+    }
+    assert holders == {("contact_salt", salt)}
+
+
+def test_nothing_phones_home(sample: Pipeline) -> None:
+    """No Python process of a whole run opened a connection; the watch sees one that does."""
+    assert not sample.connections.exists()
+    watched = sample.data / "watched"
+    call = "import socket\nsocket.socket(type=socket.SOCK_DGRAM).connect(('203.0.113.1', 9))"
+    subprocess.run(
+        [sys.executable, "-c", call],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "watch"), "NPS_CONNECTIONS": str(watched)},
+        check=False,  # a machine without a network has no way there
+    )
+    assert "203.0.113.1" in watched.read_text()
+    watched.unlink()
+
+
+def test_dagster_listens_on_loopback_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: started.extend(arguments))
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    dev(Settings(ROOT, tmp_path))
+    assert started[started.index("--host") + 1] == "127.0.0.1"
+    written = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text())
+    assert written["telemetry"] == {"enabled": False}
 
 
 def test_summary_reads_like_a_result(sample: Pipeline) -> None:

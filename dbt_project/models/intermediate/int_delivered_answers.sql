@@ -206,6 +206,9 @@ final as (
             when scored.is_withdrawn then 'withdrawn'
             when scored.score_type is null or scored.score_type <> 'nps' then 'not_nps'
             when scored.is_test then 'test'
+            {%- if var('forgotten_answers') == 'removed' %}
+            when {{ is_forgotten('scored.respondent_key') }} then 'forgotten'
+            {%- endif %}
             when respondents.is_staff then 'staff'
             when surveys.survey_id is null then 'unknown_survey'
             when scored.is_partial then 'partial'

@@ -17,6 +17,8 @@ affected as (
     union
     select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
     union
+    select changed_value from {{ changed('int_hidden_comments', 'response_id') }} as hidden
+    union
     -- Who answers again has a new answer before or after each other one.
     select response_id
     from
@@ -61,6 +63,10 @@ answered as (
     select * from {{ concerned(ref('int_invitation_answers'), 'response_id', 'select response_id from asked') }}
 ),
 
+hidden_comments as (
+    select * from {{ ref('int_hidden_comments') }}
+),
+
 -- The previous answer of the same person to the same kind of survey; kinds are never compared.
 ladders as (
     select
@@ -102,7 +108,7 @@ found as (
         {{ nps_category('asked.score_number') }} as category,
         {{ nps_contribution('asked.score_number') }} as nps_contribution,
         asked.mark_id is null as is_controllable,
-        {{ without_emails('asked.comment') }} as comment,
+        coalesce(hidden_comments.comment, asked.comment) as comment,
         coalesce(asked.language, 'unknown') as language,
         {%- for segment in segments_added_to_facts() %}
         {{ segment_value(segment, 'days.business_date') }} as {{ segment.name }},
@@ -119,6 +125,7 @@ found as (
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
     {%- endif %}
     left join answered on asked.response_id = answered.response_id
+    left join hidden_comments on asked.response_id = hidden_comments.response_id
     {%- if segments_from('contact') %}
     left join contacts on asked.contact_id = contacts.contact_id
     {%- endif %}

@@ -101,6 +101,9 @@ found as (
         case
             -- Staff were never customers to be asked, and nobody was asked before the survey began or after it ended.
             when respondents.is_staff then 'ineligible'
+            {%- if var('forgotten_answers') == 'removed' %}
+            when {{ is_forgotten('asked.respondent_key') }} then 'ineligible'
+            {%- endif %}
             when days.business_date < surveys.starts_on or days.business_date > surveys.ends_on then 'ineligible'
             when answered.decision = 'counted' then 'answered'
             when answered.decision = 'partial' then 'partial'

@@ -6,7 +6,7 @@ select
     source_system,
     source_response_id,
     decision,
-    score_text,
+    {{ shown_score_text('score_text') }} as score_text,
     submitted_at,
     survey_id,
     load_id,

@@ -40,8 +40,9 @@ rejected_answers as (
         loaded_at,
         source_file,
         source_line,
-        decision as reason
-    from {{ 'judged_anew' if is_incremental() else ref('response_eligibility') }}
+        decision as reason,
+        source_survey_id
+    from {{ 'judged_anew' if is_incremental() else ref('int_answers') }}
     where decision in ('not_integer', 'out_of_range', 'unknown_survey', 'invalid_time')
 ),
 
@@ -50,7 +51,7 @@ raw_answers as (
     select
         delivered._load_id as load_id,
         delivered._line as source_line,
-        {{ row_as_json('delivered') }} as raw_row
+        {{ shown_row(source_name ~ '.' ~ table_name) }} as raw_row
     from {{ source(source_name, table_name) }} as delivered
     inner join rejected_answers
         on delivered._load_id = rejected_answers.load_id and delivered._line = rejected_answers.source_line
@@ -66,7 +67,8 @@ rejected_invitations as (
         loads.loaded_at,
         loads.source_file,
         invitations.source_line,
-        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason
+        case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
+        invitations.source_survey_id
     {%- if is_incremental() %}
     from (
         select * from {{ ref('int_invitations') }}
@@ -88,7 +90,7 @@ raw_invitations as (
     select
         delivered._load_id as load_id,
         delivered._line as source_line,
-        {{ row_as_json('delivered') }} as raw_row
+        {{ shown_row(source_name ~ '.' ~ table_name) }} as raw_row
     from {{ source(source_name, table_name) }} as delivered
     inner join rejected_invitations
         on
@@ -104,6 +106,7 @@ raw_invitations as (
     {%- endfor %}
 ),
 
+-- Such a line cannot be told into columns, so nobody knows what in it names a person.
 malformed as (
     select
         source_system,
@@ -112,7 +115,8 @@ malformed as (
         source_file,
         source_line,
         'malformed_row: ' || reason as reason,
-        raw_row
+        cast(null as {{ dbt.type_string() }}) as source_survey_id,
+        cast(null as {{ dbt.type_string() }}) as raw_row
     from {{ ref('stg_lake__malformed_rows') }}
     {%- if is_incremental() %}
     where {{ is_new_load() }}
@@ -147,7 +151,8 @@ final as (
         source_file,
         source_line,
         reason,
-        {{ without_emails('raw_row') }} as raw_row
+        source_survey_id,
+        {{ without_contact_details('raw_row') }} as raw_row
     from rejected
 )
 
@@ -161,6 +166,7 @@ select
     null as source_file,
     affected.source_line,
     null as reason,
+    null as source_survey_id,
     null as raw_row
 from affected
 left join final on affected.load_id = final.load_id and affected.source_line = final.source_line

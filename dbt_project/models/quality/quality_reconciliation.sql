@@ -2,6 +2,7 @@
 {%- set decisions = [
     'counted', 'missing_score', 'not_integer', 'out_of_range', 'not_nps', 'partial', 'test', 'staff', 'duplicate',
     'superseded', 'withdrawn', 'excluded_by_steward', 'unknown_survey', 'invalid_time',
+    'forgotten',
 ] %}
 
 with loads as (

@@ -7,7 +7,7 @@ renamed as (
     {%- for source_name, mapping in mapped_sources('answers').items() %}
     select
         _source_system as source_system,
-        {{ mapped_key(mapping.key) }} as source_response_id,
+        {{ mapped_key(mapping) }} as source_response_id,
         {{ mapped_survey(mapping.survey) }} as source_survey_id,
         'nps' as score_type,
         {{ mapped_text(mapping.invitation) }} as source_invitation_id,

@@ -10,7 +10,7 @@ renamed as (
     {%- for source_name, mapping in mappings.items() %}
     select
         _source_system as source_system,
-        {{ mapped_key(mapping.key) }} as source_invitation_id,
+        {{ mapped_key(mapping) }} as source_invitation_id,
         {{ mapped_survey(mapping.survey) }} as source_survey_id,
         {{ mapped_respondent(mapping) }} as source_contact_id,
         {{ normalised_email(mapped_text(mapping.email)) }} as contact_email,

@@ -1,0 +1,25 @@
+-- Texts that come from outside hold no e-mail address. Which column does, not what it holds: results are logged.
+{%- set texts = {
+    'fct_nps_responses': ['source_response_id', 'invitation_id', 'contact_id', 'account_id', 'comment', 'language', 'channel'],
+    'fct_survey_invitations': ['invitation_id', 'contact_id', 'account_id'],
+    'response_eligibility': ['source_response_id', 'score_text', 'source_file'],
+    'nps_overall': ['segment_value'],
+    'dim_accounts': ['account_id', 'account_name', 'parent_account_id'],
+    'dim_contacts': ['contact_id', 'job_title'],
+    'dim_owners': ['owner_id', 'job_title'],
+    'quality_quarantine': ['source_survey_id', 'raw_row'],
+    'quality_matching': ['survey_id'],
+} %}
+
+{%- for model, columns in texts.items() %}
+{%- set model_loop = loop %}
+{%- for column in columns %}
+select
+    '{{ model }}.{{ column }}' as published_column,
+    count(*) as addresses
+from {{ ref(model) }}
+where {{ column }} like '%@%' and {{ matches(column, '[^\\s@]@[^\\s@]+[.][^\\s@]') }}
+having count(*) > 0
+{{ 'union all' if not (loop.last and model_loop.last) }}
+{%- endfor %}
+{%- endfor %}

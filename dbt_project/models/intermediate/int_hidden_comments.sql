@@ -1,0 +1,122 @@
+-- Grain: one counted answer whose comment names somebody or says how to reach somebody: the comment without that.
+-- Hidden is what some source delivers as a name: of anybody, first and last together; of who answered, each part.
+-- depends_on: {{ ref('int_names') }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'response_id',
+    meta = {'present': 'comment', 'tracked': ['response_id']}
+) }}
+
+with
+{%- if is_incremental() %}
+of_new_names as (
+    select respondent_key from {{ ref('int_respondents') }}
+    where contact_email in {{ changed('int_names', 'contact_email') }}
+),
+
+phrases_of_all as (
+    {{ name_phrases(ref('int_delivered_answers'), 'comment', ['response_id']) }}
+),
+
+affected as (
+    select changed_value as response_id from {{ changed('int_delivered_answers', 'response_id') }} as answers
+    union
+    select response_id from {{ ref('int_delivered_answers') }}
+    where respondent_key in (select respondent_key from of_new_names)
+    union
+    -- A name that nobody had yet may stand in an old comment.
+    select phrases_of_all.response_id
+    from phrases_of_all
+    inner join {{ changed('int_names', 'person_name') }} as names
+        on lower(phrases_of_all.phrase) = lower(names.changed_value)
+),
+{% endif %}
+commented as (
+    select
+        response_id,
+        respondent_key,
+        comment
+    from {{ concerned(ref('int_delivered_answers'), 'response_id', 'select response_id from affected') }}
+    where decision = 'counted' and comment is not null
+),
+
+known_names as (
+    select distinct lower(person_name) as person_name
+    from {{ ref('int_names') }}
+),
+
+phrases as (
+    {{ name_phrases('commented', 'comment', ['response_id']) }}
+),
+
+own_names as (
+    select
+        commented.response_id,
+        commented.comment,
+        names.person_name
+    from commented
+    inner join {{ ref('int_respondents') }} as respondents on commented.respondent_key = respondents.respondent_key
+    inner join {{ ref('int_names') }} as names on respondents.contact_email = names.contact_email
+),
+
+own_parts as (
+    {{ split_parts('own_names', 'person_name', ' ', 'part', ['response_id', 'comment']) }}
+),
+
+found as (
+    select
+        phrases.response_id,
+        phrases.phrase as words
+    from phrases
+    inner join known_names on lower(phrases.phrase) = known_names.person_name
+    union
+    select
+        response_id,
+        person_name
+    from own_names
+    where lower(comment) like '%' || lower(person_name) || '%'
+    union
+    select
+        response_id,
+        part
+    from own_parts
+    where length(part) > 1 and comment like '%' || part || '%'
+),
+
+named as (
+    select
+        response_id,
+        {{ any_of_words('words') }} as expression
+    from found
+    group by response_id
+),
+
+nameless as (
+    select
+        commented.response_id,
+        commented.comment as delivered_comment,
+        case
+            when named.expression is null then commented.comment
+            else {{ replace_words('commented.comment', 'named.expression', '***') }}
+        end as comment
+    from commented
+    left join named on commented.response_id = named.response_id
+),
+
+hidden as (
+    select
+        response_id,
+        delivered_comment,
+        {{ without_contact_details('comment') }} as comment
+    from nameless
+),
+
+final as (
+    select
+        response_id,
+        comment
+    from hidden
+    where comment <> delivered_comment
+)
+
+{{ with_removed_keys('final', 'response_id') }}

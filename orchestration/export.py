@@ -1,0 +1,212 @@
+"""Exports for others: one owner's domain, or figures in which nobody's answer can be found.
+
+Both are made from the published file and hold nothing that is not in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from orchestration.loader import flush
+from orchestration.readers import literal_path
+from orchestration.settings import ConfigError, Settings
+
+TOTAL = "all"
+_LEAF = "month"
+_SUMS = ("quarter", "year")
+
+
+class Period(NamedTuple):
+    """A month, quarter or year; a quarter and a year are sums of the months in them."""
+
+    grain: str
+    start: date
+    end: date
+
+    def has(self, other: Period) -> bool:
+        """Whether the other one is a part of it."""
+        return self != other and self.start <= other.start and other.end <= self.end
+
+
+Breakdown = Mapping[str, int]  # answers by segment value, of one segment in one period
+
+
+def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, int]:
+    """Write the answers, accounts and contacts of an owner and of everybody who reports to them, at any distance.
+
+    An answer belongs to who owned its account when it was given; an account and its contacts, to who owns it now.
+
+    Returns:
+        Rows by table.
+
+    Raises:
+        ConfigError: nothing is published, or there is no such owner.
+    """
+    tables = {
+        "dim_owners": "owner_id in (from domain)",
+        "dim_accounts": "owner_id in (from domain)",
+        "dim_contacts": "account_id in (select account_id from export.dim_accounts)",
+        "fct_nps_responses": "owner_id in (from domain)",
+        "dim_surveys": "true",
+        "dim_dates": "true",
+    }
+    with duckdb.connect() as connection:
+        _open(connection, settings, target)
+        connection.execute(
+            """
+            create temp table domain as
+            with recursive reports (owner_id) as (
+                select owner_id from published.marts.dim_owners where owner_id = $owner
+                union
+                select owners.owner_id
+                from published.marts.dim_owners as owners
+                inner join reports on owners.manager_id = reports.owner_id
+            )
+            from reports
+            """,
+            {"owner": owner_id},
+        )
+        if not connection.execute("from domain").fetchall():
+            raise ConfigError(f"{owner_id}: no such owner; marts.dim_owners lists them")
+        for table, condition in tables.items():
+            connection.execute(f"create table export.{table} as from published.marts.{table} where {condition}")
+        # Who stands above, and what belongs to others, is not of this domain.
+        connection.execute("update export.dim_owners set manager_id = null where manager_id not in (from domain)")
+        connection.execute("""
+            update export.dim_accounts set parent_account_id = null
+            where parent_account_id not in (select account_id from export.dim_accounts)
+        """)
+        rows = {name: len(connection.execute(f"select 1 from export.{name}").fetchall()) for name in tables}
+        connection.execute("detach export")
+    _finish(target)
+    return rows
+
+
+def export_outside(settings: Settings, target: Path) -> tuple[int, int]:
+    """Write NPS and answers by segment value for complete months, quarters and years, without the hidden ones.
+
+    Returns:
+        How many rows are shown, and how many hidden.
+
+    Raises:
+        ConfigError: nothing is published.
+    """
+    minimum = int(settings.variables["outside_minimum_answers"])
+    single = {segment["name"] for segment in settings.variables["segments"] if "combine" not in segment} | {TOTAL}
+    with duckdb.connect() as connection:
+        _open(connection, settings, target)
+        connection.execute(
+            """
+            create temp table cells as
+            select
+                survey_type, period_grain, period_start, period_end, segment, segment_value,
+                responses, nps, ci_low, ci_high
+            from published.marts.nps_by_segment_period
+            where is_complete_period and list_contains($grains, period_grain) and list_contains($segments, segment)
+            """,
+            {"grains": [_LEAF, *_SUMS], "segments": sorted(single)},
+        )
+        tables: dict[tuple[str, str], dict[Period, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+        for kind, grain, start, end, segment, value, responses in connection.execute(
+            "select survey_type, period_grain, period_start, period_end, segment, segment_value, responses from cells"
+        ).fetchall():
+            tables[kind, segment][Period(grain, start, end)][value] = responses
+        connection.execute("create temp table shown (survey_type text, segment text, grain text, start date)")
+        for (kind, segment), breakdowns in tables.items():
+            totals = shown_periods(tables[kind, TOTAL], minimum)
+            shown = totals if segment == TOTAL else shown_periods(breakdowns, minimum, totals)
+            if shown:
+                connection.executemany(
+                    "insert into shown values (?, ?, ?, ?)", [(kind, segment, p.grain, p.start) for p in sorted(shown)]
+                )
+        connection.execute("""
+            create table export.nps_by_segment_period as
+            select
+                cells.survey_type, period_grain, period_start, period_end, cells.segment, segment_value,
+                shown.start is null as is_hidden,
+                if(is_hidden, null, responses) as responses,
+                if(is_hidden, null, nps) as nps,
+                if(is_hidden, null, ci_low) as ci_low,
+                if(is_hidden, null, ci_high) as ci_high
+            from cells
+            left join shown
+                on
+                    cells.survey_type = shown.survey_type and cells.segment = shown.segment
+                    and period_grain = shown.grain and period_start = shown.start
+            order by all
+        """)
+        [(visible, hidden)] = connection.execute(
+            "select count(*) filter (not is_hidden), count(*) filter (is_hidden) from export.nps_by_segment_period"
+        ).fetchall()
+        connection.execute("detach export")
+    _finish(target)
+    return visible, hidden
+
+
+def shown_periods(
+    breakdowns: Mapping[Period, Breakdown], minimum: int, totals: set[Period] | None = None
+) -> set[Period]:
+    """The periods whose breakdown by one segment can be shown; `totals` are those whose total is.
+
+    A breakdown is shown whole or hidden whole: it is hidden where one of its values has answers, but fewer than
+    `minimum` (primary suppression), and where it would give a hidden one away (complementary suppression; Willenborg
+    & de Waal, Elements of Statistical Disclosure Control, 2001, chapter 4). What is shown of a quarter or year, less
+    what is shown of its parts, is the sum of the hidden months in it. That sum gives away nothing but itself if it is
+    of two months at least, and if of each value it has no answers or `minimum`: the answers of a value in a month may
+    then be one more or fewer, as those of another value and another month are, and all sums stay what they are.
+    """
+    answers = {period: sum(breakdown.values()) for period, breakdown in breakdowns.items()}
+    shown = {
+        period
+        for period, breakdown in breakdowns.items()
+        if (totals is None or period in totals) and all(n == 0 or n >= minimum for n in breakdown.values())
+    }
+    is_safe = False
+    while not is_safe:
+        is_safe = True
+        for total in sorted(period for period in shown if period.grain in _SUMS):
+            parts = [period for period in shown if period.grain in _SUMS and total.has(period)]
+            months = [
+                period
+                for period in breakdowns
+                if period.grain == _LEAF and total.has(period) and not any(part.has(period) for part in parts)
+            ]
+            hidden = [month for month in months if month not in shown and answers[month]]
+            left: dict[str, int] = defaultdict(int)
+            for month in hidden:
+                for value, count in breakdowns[month].items():
+                    left[value] += count
+            if not hidden or (len(hidden) > 1 and all(n == 0 or n >= minimum for n in left.values())):
+                continue
+            is_safe = False
+            candidates = [month for month in months if month in shown and answers[month]]
+            shown.remove(min(candidates, key=lambda month: (answers[month], month)) if candidates else total)
+            break
+    return shown
+
+
+def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:
+    if not settings.serving.exists():
+        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    draft = _draft(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft.unlink(missing_ok=True)
+    connection.execute(f"attach {literal_path(settings.serving)} as published (read_only)")
+    connection.execute(f"attach {literal_path(draft)} as export")
+
+
+def _draft(target: Path) -> Path:
+    return target.with_name(f"{target.name}.tmp")
+
+
+def _finish(target: Path) -> None:
+    draft = _draft(target)
+    flush(draft)
+    draft.replace(target)
+    flush(target.parent)
