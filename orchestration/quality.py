@@ -84,9 +84,12 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
                 key.name,
                 asset=key.asset_key,
                 blocking=True,
-                description="Thresholds, owners and what to do stand in expectations/thresholds.yml.",
+                description=f"{about} Thresholds, owners and what to do stand in expectations/thresholds.yml.",
             )
-            for key in (*checks, *figures)
+            for key, about in [
+                *((key, "Score validity, figures that add up, nothing lost.") for key in checks),
+                *((key, f"The figure: {FIGURES[figure].meaning}.") for key, figure in figures.items()),
+            ]
         ],
         can_subset=True,
     )

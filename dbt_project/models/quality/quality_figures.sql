@@ -179,6 +179,7 @@ person_days as (
         survey_type,
         contact_id,
         cast(submitted_at as date) as day,
+        min(response_id) as example,
         count(distinct response_id) as responses
     from {{ ref('int_delivered_answers') }}
     where
@@ -191,7 +192,7 @@ person_days as (
 busiest_people as (
     select
         *,
-        row_number() over (partition by survey_id order by responses desc, day, contact_id) as place
+        row_number() over (partition by survey_id order by responses desc, day, example) as place
     from person_days
 ),
 
@@ -377,7 +378,7 @@ figures as (
     union all
     select
         'answers_per_person', {{ of_survey }}, 1e0 * responses, responses, null,
-        contact_id || ' on ' || cast(day as {{ dbt.type_string() }})
+        'on ' || cast(day as {{ dbt.type_string() }}) || ', such as ' || example
     from busiest_people
     where place = 1
     union all
