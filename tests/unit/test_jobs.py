@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from orchestration import loader
-from orchestration.jobs import arrival_sensor
+from orchestration.jobs import alert_sensor, arrival_sensor
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
 
@@ -100,3 +100,17 @@ def test_a_refused_file_is_asked_for_once(landing: Landing) -> None:
     answers = [landing.look(), landing.look()]
     keys = {answer.run_key for answer in answers if isinstance(answer, dg.RunRequest)}
     assert len(keys) == 1 and len(answers) == 2
+
+
+def test_the_alert_sensor_tells_and_names_who_could_not_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alerts.yml").write_text("targets: {stewards: {url: '${TEST_STEWARDS}', events: [failed_check]}}")
+    sensor = alert_sensor(Settings(config_dir=tmp_path, data_dir=tmp_path / "data"))
+    answers = []
+    for faults in ([], ["alerts: stewards did not take a message"]):
+        monkeypatch.setattr("orchestration.jobs.send_alerts", lambda _, faults=faults: faults)
+        answer = sensor(dg.build_sensor_context())
+        assert isinstance(answer, dg.SkipReason)
+        answers.append(answer.skip_message)
+    assert answers == ["every target was told of every cause", "alerts: stewards did not take a message"]
