@@ -241,7 +241,7 @@ def test_builds_and_publications_keep_their_order_when_the_clock_is_set_back(tmp
     for published_at in (IN_FUTURE, datetime(2025, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)):
         with duckdb.connect() as connection:
             connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
-            entry = prepare(connection, settings.lake, published_at)
+            entry = prepare(connection, settings.lake, published_at, "inputs")
         settle(settings.lake, entry.publication_id)
         entries.append(entry)
         with duckdb.connect(settings.warehouse) as connection:

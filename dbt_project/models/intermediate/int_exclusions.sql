@@ -22,7 +22,7 @@ rules as (
 -- Days are those of the business; an open end is one that no answer reaches.
 final as (
     select
-        {{ short_hash(texts | join(" || '|' || ")) }} as exclusion_id,
+        left(md5({{ texts | join(" || '|' || ") }}), 16) as exclusion_id,
         source_system,
         source_system || ':' || source_response_id as response_id,
         field,
