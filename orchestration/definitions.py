@@ -11,8 +11,9 @@ from orchestration.ingest import lake_assets, raw_table_assets
 from orchestration.jobs import EXTRACT, PIPELINE, arrival_sensor, daily_schedule, extract_schedule
 from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
-from orchestration.publish import PUBLISHED_SCHEMAS, published_asset
+from orchestration.publish import published_asset
 from orchestration.quality import mart_checks
+from orchestration.served_file import PUBLISHED_SCHEMAS
 from orchestration.settings import Settings
 from orchestration.sources import load_sources
 from orchestration.transform import dbt_resource, transform_assets

@@ -82,7 +82,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
 
     The log is settled. A build that was published before has its entry, which is returned.
     """
-    last = _last_publication(connection, lake)
+    last = last_publication(connection, lake)
     definition, built_at = connection.execute("""
         select definition, built_at from warehouse.builds.model_builds
         where model_name = 'int_answer_changes' order by built_at desc limit 1
@@ -125,7 +125,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
     return entry
 
 
-def _last_publication(connection: duckdb.DuckDBPyConnection, lake: Path) -> LoggedPublication | None:
+def last_publication(connection: duckdb.DuckDBPyConnection, lake: Path) -> LoggedPublication | None:
+    """The latest entry of the settled log; None before the first."""
     row = connection.execute(f"""
         select publication_id, published_at, built_at from {_log(lake, "publication")}
         order by publication_id desc limit 1

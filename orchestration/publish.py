@@ -1,4 +1,4 @@
-"""Publishing: the marts and quality tables, copied whole into the file that BI tools read.
+"""Publishing: the marts and quality tables, copied into the file that BI tools read.
 
 Readers see the old file or the new one and nothing between: the copy is made beside it, flushed to disk and
 renamed over it. Only a run whose blocking checks all passed comes here.
@@ -6,35 +6,36 @@ renamed over it. Only a run whose blocking checks all passed comes here.
 
 import hashlib
 import json
+import subprocess
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 
+from orchestration import served_file
 from orchestration.loader import registered_loads
-from orchestration.publications import flush, prepare, settle
+from orchestration.publications import flush, last_publication, prepare, settle
 from orchestration.quality import BuildStamp
+from orchestration.readers import literal
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
 
-PUBLISHED_SCHEMAS = ("marts", "quality")
-# Clients of DuckDB 1.5 and later read this; the storage version of 2.0 would shut them out.
-STORAGE_VERSION = "v1.5.0"
-# In the order of time, so that a question about some weeks reads their part of the file and no more.
-TIME_ORDER = {"marts.fct_nps_responses": "response_date"}
 # A copy needs little; sorting more than this goes to disk.
 MEMORY_LIMIT = "3GB"
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What was published: `rows` by table name (schema.table)."""
+    """What was published: `rows` by table name (schema.table), and whether the file was created anew."""
 
     path: Path
     fingerprint: str
     rows: dict[str, int]
+    is_new_file: bool
 
 
 def inputs_fingerprint(settings: Settings) -> str:
@@ -57,6 +58,21 @@ def _code_and_configuration(settings: Settings) -> Iterator[Path]:
     yield from (DBT_PROJECT_DIR / "dbt_project.yml", ROOT / "requirements.txt", settings.thresholds)
 
 
+@cache
+def code_version() -> str:
+    """What git calls this version of the code; outside a clone, the version of the package."""
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+    return described.stdout.strip()
+
+
 def published_fingerprint(serving: Path) -> str | None:
     """The fingerprint the published file was made from; None when there is no readable one."""
     return _published(serving, "inputs_fingerprint")
@@ -68,18 +84,12 @@ def settle_log(settings: Settings) -> None:
 
 
 def _published(serving: Path, column: str) -> str | None:
-    if not serving.exists():
-        return None
-    try:
-        with duckdb.connect(serving, read_only=True) as connection:
-            row = connection.execute(f"select {column} from quality.publication").fetchone()
-    except duckdb.Error:
-        return None
-    return row[0] if row else None
+    rows = served_file.ask(serving, f"select {column} from quality.publication")
+    return rows[0][0] if rows else None
 
 
 def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: datetime) -> Publication:
-    """Copy the schemas marts and quality of the warehouse over the published file, whole or not at all, and log it.
+    """Replace the published file by the schemas marts and quality of the warehouse, whole or not at all, and log it.
 
     `published_at` carries its time zone.
 
@@ -89,81 +99,40 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: 
     settle_log(settings)
     serving = settings.serving
     serving.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in serving.parent.glob(f"{serving.name}.publishing*"):
-        leftover.unlink()  # of a run that was killed
     copy = serving.with_name(f"{serving.name}.publishing")
-    rows: dict[str, int] = {}
+    served_file.remove(copy)  # of a run that was killed
+    tables = None
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        connection.execute(f"set temp_directory = '{settings.data_dir / 'publishing.tmp'}'")
-        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        connection.execute(f"set temp_directory = {literal(settings.data_dir / 'publishing.tmp')}")
+        connection.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
+        last = last_publication(connection, settings.lake)
         entry = prepare(connection, settings.lake, published_at)
-        connection.execute(f"attach '{copy}' as published (storage_version '{STORAGE_VERSION}')")
-        for schema in PUBLISHED_SCHEMAS:
-            connection.execute(f"create schema published.{schema}")
-        for schema, table, comment in _relations(connection):
-            name = f"{schema}.{table}"
-            order = f" order by {TIME_ORDER[name]}" if name in TIME_ORDER else ""
-            connection.execute(f"create table published.{name} as from warehouse.{name}{order}")
-            _comment(connection, f"table published.{name}", comment)
-            counted = connection.execute(f"select count(*) from published.{name}").fetchone()
-            rows[name] = counted[0] if counted else 0
-        for schema, table, column, comment in _columns(connection):
-            _comment(connection, f'column published.{schema}.{table}."{column}"', comment)
-        connection.execute(
-            """
-            create table published.quality.publication as
-            select
-                $run_id as run_id,
-                $publication_id as publication_id,
-                $published_at::timestamp as published_at,
-                $fingerprint as inputs_fingerprint
-            """,
+        if last and last.publication_id == _published(serving, "publication_id"):
+            tables = served_file.update(connection, serving, copy, last.built_at)
+        is_new_file = tables is None
+        if tables is None:
+            tables = served_file.create(connection, copy)
+        served_file.describe(
+            connection,
+            tables,
             {
                 "run_id": run_id,
                 "publication_id": entry.publication_id,
                 "published_at": entry.published_at,
-                "fingerprint": fingerprint,
+                "built_at": entry.built_at,
+                "code_version": code_version(),
+                "inputs_fingerprint": fingerprint,
             },
         )
-        _comment(connection, "table published.quality.publication", "One row: what this file was made from.")
         connection.execute("detach published")
     flush(copy)
     copy.replace(serving)
     flush(serving.parent)
     settle(settings.lake, entry.publication_id)
-    return Publication(path=serving, fingerprint=fingerprint, rows=rows)
-
-
-def _relations(connection: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str, str | None]]:
-    return connection.execute(
-        """
-        select schema_name, table_name, comment from duckdb_tables()
-        where database_name = 'warehouse' and schema_name in $schemas
-        union all
-        select schema_name, view_name, comment from duckdb_views()
-        where database_name = 'warehouse' and schema_name in $schemas
-        order by all
-        """,
-        {"schemas": list(PUBLISHED_SCHEMAS)},
-    ).fetchall()
-
-
-def _columns(connection: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str, str, str]]:
-    return connection.execute(
-        """
-        select schema_name, table_name, column_name, comment from duckdb_columns()
-        where database_name = 'warehouse' and schema_name in $schemas and comment is not null
-        """,
-        {"schemas": list(PUBLISHED_SCHEMAS)},
-    ).fetchall()
-
-
-def _comment(connection: duckdb.DuckDBPyConnection, target: str, comment: str | None) -> None:
-    if comment:
-        escaped = comment.strip().replace("'", "''")
-        connection.execute(f"comment on {target} is '{escaped}'")
+    rows = {name: table.rows for name, table in tables.items()}
+    return Publication(path=serving, fingerprint=fingerprint, rows=rows, is_new_file=is_new_file)
 
 
 def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -187,6 +156,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
                 "path": dg.MetadataValue.path(str(publication.path)),
                 "bytes": publication.path.stat().st_size,
                 "rows": publication.rows,
+                "is_new_file": publication.is_new_file,
             }
         )
 

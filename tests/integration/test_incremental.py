@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from expectations.validation import declare_results
-from orchestration import loader
-from orchestration.publish import settle_log
+from orchestration import loader, served_file
+from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
 from orchestration.transform import dbt_vars
@@ -161,6 +161,18 @@ class Company:
             return
         assert done.returncode == 0, done.stdout[-5000:]
 
+    def publish(self, published_at: datetime | None = None) -> Publication:
+        """Publish the warehouse; every table must have its rows."""
+        time = published_at or datetime.now(UTC)
+        publication = publish(self.settings, run_id="run", fingerprint=str(time), published_at=time)
+        rows = published(self.settings.serving)
+        assert {name: rows.pop(name) for name in list(rows) if name.startswith("quality.publi")}.keys() == {
+            "quality.publication",
+            "quality.published_tables",
+        }
+        assert rows == published(self.settings.warehouse)
+        return publication
+
 
 def published(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of every table that would be published."""
@@ -176,7 +188,7 @@ def published(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @pytest.mark.parametrize("seed", range(int(SEEDS[0]), int(SEEDS[-1]) + 1))
-def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path) -> None:
+def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     company = Company(tmp_path, seed)
     for batch in range(1, BATCHES + 1):
         company.deliver(1.0 if batch == BATCHES else 0.5)
@@ -189,8 +201,12 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path) -> None:
         if batch == 2:  # somewhere between its start and its end
             company.build(company.incremental, killed_after=company.random.uniform(7, 14))
         company.build(company.incremental)
+        if batch < BATCHES:
+            company.publish()
     company.build(company.full)
     assert_same(published(company.incremental), published(company.full))
+    monkeypatch.setattr(served_file, "MAX_APPENDED", 1)  # these batches are large
+    assert not company.publish().is_new_file
     with duckdb.connect(str(company.incremental), read_only=True) as connection:
         builds = connection.execute(
             "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"

@@ -2,7 +2,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_id',
-    meta = {'present': 'account_name'}
+    meta = {'present': 'account_name', 'tracked': ['account_id']}
 ) }}
 
 with named_by_surveys as (

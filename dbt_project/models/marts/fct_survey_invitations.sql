@@ -2,7 +2,9 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'invitation_id',
-    meta = {'present': 'survey_id', 'differences': counted_facts().invitations.columns}
+    meta = {
+        'present': 'survey_id', 'tracked': ['invitation_id'], 'differences': counted_facts().invitations.columns,
+    }
 ) }}
 
 with
