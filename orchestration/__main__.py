@@ -42,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("summary", help="show the published result")
     known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
     known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
+    rollback = commands.add_parser("rollback", help="show the publication before, or another that is kept, again")
+    rollback.add_argument("publication", nargs="?", help="a publication_id; default: the one before")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -67,6 +69,8 @@ def main(arguments: Sequence[str]) -> int:
                 return 0
             case "as-known":
                 return as_known(settings, options.moment, console)
+            case "rollback":
+                return rollback(settings, options.publication, console)
             case "dev":
                 return dev(settings)
             case "example":
@@ -177,6 +181,20 @@ def as_known(settings: Settings, moment: str, console: Console) -> int:
         summary.print_headline(known.warehouse, console)
         console.print(str(known.warehouse), soft_wrap=True)
     return status
+
+
+def rollback(settings: Settings, publication_id: str | None, console: Console) -> int:
+    """Show an earlier publication again, and say what that means."""
+    from orchestration.publish import roll_back  # noqa: PLC0415
+
+    shown = roll_back(settings, publication_id or None)
+    print_summary(settings, console)
+    console.print(
+        f"Shown again: [bold]{shown}[/]. What was taken back is not published again from the same loads, code and "
+        "configuration.",
+        soft_wrap=True,
+    )
+    return 0
 
 
 def parse_moment(text: str, time_zone: str) -> datetime:

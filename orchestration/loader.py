@@ -96,7 +96,7 @@ class StagedLoad:
 
 @contextmanager
 def lake_lock(lake: Path, wait_seconds: float = 30) -> Iterator[None]:
-    """Hold the lake for one run; the lock goes with the process, also when that is killed.
+    """Hold a folder for one run; the lock goes with the process, also when that is killed.
 
     Raises:
         LakeBusy: another run still held it after `wait_seconds`.
@@ -111,7 +111,7 @@ def lake_lock(lake: Path, wait_seconds: float = 30) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise LakeBusy(
-                        f"another run is loading into {lake} (waited {wait_seconds:g} seconds); "
+                        f"another run is writing to {lake} (waited {wait_seconds:g} seconds); "
                         "wait for it to end, then start again"
                     ) from None
                 time.sleep(0.1)

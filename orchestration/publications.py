@@ -6,6 +6,10 @@
 
 A run that is killed after the published file was replaced is made good by the next `settle`; of one that is killed
 before, nothing is left. So the log says exactly what was published.
+
+Going back to an earlier publication takes nothing out of the log: what was published was seen. When the published file
+bears another id than the log says last, `settle` adds an entry of its own, a return, which says which one is shown
+since when, and which was the latest then.
 """
 
 import glob
@@ -23,7 +27,12 @@ _COUNTS = dict.fromkeys(("promoters", "passives", "detractors"), "bigint")
 _CELL = {"segment": "varchar", "segment_value": "varchar"}
 # The files of a publication; dbt_project/models/staging/lake says what a row of each is.
 FILES: dict[str, dict[str, str]] = {
-    "publication": {"definition": "varchar", "loaded_until": "timestamp", "built_at": "timestamp"},
+    "publication": {
+        "definition": "varchar",
+        "loaded_until": "timestamp",
+        "built_at": "timestamp",
+        "inputs_fingerprint": "varchar",
+    },
     "numbers": {
         "survey_type": "varchar",
         "period_grain": "varchar",
@@ -45,6 +54,7 @@ FILES: dict[str, dict[str, str]] = {
         "segments": "varchar",
     },
     "changes": {"survey_type": "varchar", "count_date": "date", **_CELL, "cause": "varchar", **_COUNTS},
+    "return": {"latest_publication_id": "varchar"},
 }
 
 
@@ -75,9 +85,57 @@ def settle(lake: Path, published_id: str | None) -> None:
             flush(log)
         else:
             shutil.rmtree(folder)
+    _note_return(lake, published_id)
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: datetime) -> LoggedPublication:
+def _note_return(lake: Path, published_id: str | None) -> None:
+    """Log that an earlier publication than the one logged last is shown, unless the log says so."""
+    with duckdb.connect() as connection:
+        # Of a file that the log does not know, it has nothing to say.
+        known = connection.execute(
+            f"""
+            select latest.publication_id, coalesce(arg_max(returns.publication_id, published_at), latest.publication_id)
+            from (
+                select max(publication_id) as publication_id from {_log(lake, "publication")}
+                having bool_or(publication_id = $published_id)
+            ) as latest
+            left join {_log(lake, "return")} as returns on latest.publication_id = returns.latest_publication_id
+            group by latest.publication_id
+            """,
+            {"published_id": published_id},
+        ).fetchone()
+        if known is None or known[1] == published_id:
+            return
+        moment = datetime.now(UTC)
+        folder = lake / "publishing" / _entry_name(moment)
+        folder.mkdir(parents=True)
+        query = f"select {literal(known[0])} as latest_publication_id"
+        _write(connection, "return", query, folder, str(published_id), moment.replace(tzinfo=None))
+    _flush_all(folder)
+    folder.rename(lake / "publications" / folder.name)
+    flush(lake / "publications")
+
+
+def taken_back(lake: Path, published_id: str | None, fingerprint: str) -> str | None:
+    """The publication of these inputs that was taken back: `published_id`, an earlier one, is shown instead."""
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            f"""
+            select max(publication_id) from {_log(lake, "publication")}
+            where publication_id > $published_id and inputs_fingerprint = $fingerprint
+            """,
+            {"published_id": published_id, "fingerprint": fingerprint},
+        ).fetchone()
+    return row[0] if row else None
+
+
+def _entry_name(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S%fZ}"
+
+
+def prepare(
+    connection: duckdb.DuckDBPyConnection, lake: Path, published_at: datetime, fingerprint: str
+) -> LoggedPublication:
     """Write the next entry from the attached database `warehouse`; `published_at` carries its time zone.
 
     The log is settled. A build that was published before has its entry, which is returned.
@@ -90,7 +148,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
     if last and last.built_at == built_at:
         return last
     moment = published_at.astimezone(UTC)
-    entry = LoggedPublication(f"{moment:%Y%m%dT%H%M%S%fZ}", moment.replace(tzinfo=None), built_at)
+    entry = LoggedPublication(_entry_name(moment), moment.replace(tzinfo=None), built_at)
     folder = lake / "publishing" / entry.publication_id
     folder.mkdir(parents=True)
     for name, query in {
@@ -98,7 +156,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
             select
                 {literal(definition)} as definition,
                 max(loads.loaded_at) as loaded_until,
-                {literal(str(built_at))}::timestamp as built_at
+                {literal(str(built_at))}::timestamp as built_at,
+                {literal(fingerprint)} as inputs_fingerprint
             from warehouse.staging.stg_lake__loads as loads
             inner join warehouse.builds.current_loads using (load_id)
         """,
@@ -120,8 +179,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Path, published_at: dat
         "answers": f"from warehouse.intermediate.{'int_answer_changes' if last else 'int_answer_states'}",
         "changes": "from warehouse.intermediate.int_daily_changes",
     }.items():
-        _write(connection, name, query, folder, entry)
-    flush(folder)
+        _write(connection, name, query, folder, entry.publication_id, entry.published_at)
+    _flush_all(folder)
     return entry
 
 
@@ -135,7 +194,7 @@ def last_publication(connection: duckdb.DuckDBPyConnection, lake: Path) -> Logge
 
 
 def _log(lake: Path, name: str) -> str:
-    return f"read_parquet({literal(f'{glob.escape(str(lake))}/publications/*/{name}.parquet')})"
+    return f"read_parquet({literal(f'{glob.escape(str(lake))}/publications/*/{name}.parquet')}, union_by_name = true)"
 
 
 def _write(
@@ -143,23 +202,27 @@ def _write(
     name: str,
     query: str,
     folder: Path,
-    entry: LoggedPublication | None = None,
+    publication_id: str | None = None,
+    published_at: datetime | None = None,
 ) -> None:
-    """Write one of FILES, with the entry it belongs to in every row."""
+    """Write one of FILES, with the publication it belongs to and the time of the entry in every row."""
     draft = folder / f"{name}.tmp"  # not *.parquet: a reader must not meet half a file
-    publication_id = literal(entry.publication_id) if entry else "null"
-    published_at = literal(str(entry.published_at)) if entry else "null"
     connection.execute(f"""
         copy (
             select
-                {publication_id}::varchar as publication_id,
+                {literal(publication_id) if publication_id else "null"}::varchar as publication_id,
                 {", ".join(FILES[name])},
-                {published_at}::timestamp as published_at
+                {literal(str(published_at)) if published_at else "null"}::timestamp as published_at
             from ({query})
         ) to {literal(draft)} (format parquet, compression zstd)
     """)
-    flush(draft)
     draft.replace(folder / f"{name}.parquet")
+
+
+def _flush_all(folder: Path) -> None:
+    for file in folder.iterdir():
+        flush(file)
+    flush(folder)
 
 
 def flush(path: Path) -> None:

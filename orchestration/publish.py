@@ -9,6 +9,7 @@ import json
 import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -18,14 +19,16 @@ import dagster as dg
 import duckdb
 
 from orchestration import served_file
-from orchestration.loader import registered_loads
-from orchestration.publications import flush, last_publication, prepare, settle
+from orchestration.loader import lake_lock, registered_loads
+from orchestration.publications import flush, last_publication, prepare, settle, taken_back
 from orchestration.quality import BuildStamp
 from orchestration.readers import literal
-from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
+from orchestration.settings import DBT_PROJECT_DIR, ROOT, ConfigError, Settings
 
 # A copy needs little; sorting more than this goes to disk.
 MEMORY_LIMIT = "3GB"
+# Another publication is waited for as long as one of a large history takes.
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,65 @@ def published_fingerprint(serving: Path) -> str | None:
 
 def settle_log(settings: Settings) -> None:
     """Make the publication log say what the published file shows, also after a run that was killed."""
-    settle(settings.lake, _published(settings.serving, "publication_id"))
+    with _publishing(settings):
+        pass
+
+
+@contextmanager
+def _publishing(settings: Settings) -> Iterator[Path]:
+    """Settle the log, before and after, and keep others from publishing; gives the place for a file to be published.
+
+    Raises:
+        LakeBusy: another run is publishing, and has been for minutes.
+    """
+    serving = settings.serving
+    with lake_lock(serving.parent, PATIENCE_SECONDS):
+        copy = serving.with_name(f"{serving.name}.publishing")
+        served_file.remove(copy)  # of a run that was killed
+        settle(settings.lake, _published(serving, "publication_id"))
+        yield copy
+        settle(settings.lake, _published(serving, "publication_id"))
+
+
+def _replace(settings: Settings, copy: Path) -> None:
+    """Put a file in the place of the published one, which stays among the previous ones."""
+    serving, previous = settings.serving, settings.previous_publications
+    published_id, kept = _published(serving, "publication_id"), settings.variables["publications_kept"]
+    if published_id and kept:
+        previous.mkdir(exist_ok=True)
+        name = previous / f"{published_id}.duckdb"
+        name.unlink(missing_ok=True)
+        name.hardlink_to(serving)  # a second name costs nothing, and no reader misses the first for a moment
+    flush(copy)
+    copy.replace(serving)
+    flush(serving.parent)
+    published_id = _published(serving, "publication_id")
+    others = [file for file in sorted(previous.glob("*.duckdb")) if file.stem != published_id]
+    for file in others[: max(0, len(others) - kept)]:
+        file.unlink()
+
+
+def roll_back(settings: Settings, publication_id: str | None = None) -> str:
+    """Show an earlier publication again, by default the one before, and log it; the one it was, as it is called.
+
+    Raises:
+        ConfigError: no such publication is kept; the message lists those that are.
+        LakeBusy: another run is publishing.
+    """
+    with _publishing(settings) as copy:
+        published_id = _published(settings.serving, "publication_id") or ""
+        kept = {file.stem: file for file in sorted(settings.previous_publications.glob("*.duckdb"))}
+        kept.pop(published_id, None)
+        earlier = [name for name in kept if name < published_id]
+        chosen = publication_id or (earlier[-1] if earlier else None)
+        if chosen not in kept:
+            raise ConfigError(
+                f"{publication_id or 'nothing earlier'}: not kept; "
+                f"shown is {published_id or 'nothing'}, kept {'are ' + ', '.join(kept) if kept else 'is none'}"
+            )
+        copy.hardlink_to(kept[chosen])
+        _replace(settings, copy)
+    return chosen
 
 
 def _published(serving: Path, column: str) -> str | None:
@@ -96,11 +157,13 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: 
     Raises:
         duckdb.Error, OSError: the copy failed; the published file is as it was.
     """
-    settle_log(settings)
-    serving = settings.serving
-    serving.parent.mkdir(parents=True, exist_ok=True)
-    copy = serving.with_name(f"{serving.name}.publishing")
-    served_file.remove(copy)  # of a run that was killed
+    with _publishing(settings) as copy:
+        publication = _write(settings, copy, run_id=run_id, fingerprint=fingerprint, published_at=published_at)
+        _replace(settings, copy)
+    return publication
+
+
+def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, published_at: datetime) -> Publication:
     tables = None
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -108,9 +171,9 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: 
         connection.execute(f"set temp_directory = {literal(settings.data_dir / 'publishing.tmp')}")
         connection.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
         last = last_publication(connection, settings.lake)
-        entry = prepare(connection, settings.lake, published_at)
-        if last and last.publication_id == _published(serving, "publication_id"):
-            tables = served_file.update(connection, serving, copy, last.built_at)
+        entry = prepare(connection, settings.lake, published_at, fingerprint)
+        if last and last.publication_id == _published(settings.serving, "publication_id"):
+            tables = served_file.update(connection, settings.serving, copy, last.built_at)
         is_new_file = tables is None
         if tables is None:
             tables = served_file.create(connection, copy)
@@ -127,12 +190,8 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: 
             },
         )
         connection.execute("detach published")
-    flush(copy)
-    copy.replace(serving)
-    flush(serving.parent)
-    settle(settings.lake, entry.publication_id)
     rows = {name: table.rows for name, table in tables.items()}
-    return Publication(path=serving, fingerprint=fingerprint, rows=rows, is_new_file=is_new_file)
+    return Publication(path=settings.serving, fingerprint=fingerprint, rows=rows, is_new_file=is_new_file)
 
 
 def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -150,6 +209,11 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         fingerprint = BuildStamp(settings).approved_fingerprint()
         if fingerprint is None:
             raise dg.Failure("The warehouse is no whole build that the guard passed; materialize all assets together.")
+        if earlier := taken_back(settings.lake, _published(settings.serving, "publication_id"), fingerprint):
+            raise dg.Failure(
+                f"A publication of the same loads, code and configuration was taken back: {earlier}. Repair what was "
+                f"wrong with it and run again, or show it again: make rollback TO={earlier}"
+            )
         publication = publish(settings, run_id=context.run_id, fingerprint=fingerprint, published_at=datetime.now(UTC))
         return dg.MaterializeResult(
             metadata={

@@ -83,6 +83,11 @@ class Settings:
         return self.data_dir / "serving" / "nps.duckdb"
 
     @property
+    def previous_publications(self) -> Path:
+        """The files published before, <publication id>.duckdb; `publications_kept` says how many."""
+        return self.serving.parent / "previous"
+
+    @property
     def check_results(self) -> Path:
         """One Parquet file per run and suite: the history of quality_check_results."""
         return self.lake / "quality" / "check_results"

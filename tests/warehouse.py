@@ -24,9 +24,8 @@ def make_warehouse(settings: Settings) -> None:
             warehouse.execute(f"create schema {schema}")
         for name, table in KEYED.items():
             figures = "".join(f", 0 as {column}" for column in table.figures.split(", ") if column != table.key)
-            warehouse.execute(
-                f"create table {name} as select n::varchar as {table.key}{figures}, 0 as version from range({PEOPLE}) t(n)"
-            )
+            columns = f"n::varchar as {table.key}{figures}, 0 as version"
+            warehouse.execute(f"create table {name} as select {columns} from range({PEOPLE}) as people (n)")
             warehouse.execute(f"comment on table {name} is 'One row per {table.key}.'")
         columns = ", ".join(f"null::{kind} as {column}" for column, kind in FILES["numbers"].items())
         warehouse.execute(

@@ -205,7 +205,7 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             company.publish()
     company.build(company.full)
     assert_same(published(company.incremental), published(company.full))
-    monkeypatch.setattr(served_file, "MAX_APPENDED", 1)  # these batches are large
+    monkeypatch.setattr(served_file, "MAX_APPENDED", 100)  # these batches are large
     assert not company.publish().is_new_file
     with duckdb.connect(str(company.incremental), read_only=True) as connection:
         builds = connection.execute(

@@ -562,7 +562,7 @@ def test_a_second_run_waits_and_then_says_why_it_gave_up(tmp_path: Path) -> None
     other.start()
     try:
         assert held.wait(30)
-        with pytest.raises(LakeBusy, match="another run is loading into"), lake_lock(tmp_path, 0.2):
+        with pytest.raises(LakeBusy, match="another run is writing to"), lake_lock(tmp_path, 0.2):
             pass
     finally:
         release.set()

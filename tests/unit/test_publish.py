@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
+from orchestration import publish as publishing
 from orchestration import served_file
-from orchestration.publish import Publication, publish
-from orchestration.settings import ROOT, Settings
+from orchestration.loader import LakeBusy
+from orchestration.publications import last_publication, settle
+from orchestration.publish import Publication, publish, published_asset, published_fingerprint, roll_back, settle_log
+from orchestration.quality import BuildStamp
+from orchestration.settings import ROOT, ConfigError, Settings
 from tests.warehouse import START, change, content, make_warehouse, note_build
 
 NOW = START.replace(tzinfo=UTC)
@@ -96,16 +101,6 @@ def test_the_file_is_created_anew_where_changes_are_not_known(
     assert published(settings, 2).is_new_file
 
 
-def test_a_later_publication_than_the_file_is_no_base(settings: Settings) -> None:
-    """The published file is an earlier one, put back by hand: what the log says last is not what it shows."""
-    earlier = settings.serving.read_bytes()
-    build(settings, 1)
-    published(settings, 1)
-    settings.serving.write_bytes(earlier)
-    build(settings, 2)
-    assert published(settings, 2).is_new_file
-
-
 def test_a_disk_that_is_full_leaves_the_file_as_it_was(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings.serving.read_bytes()
     build(settings, 1)
@@ -127,3 +122,98 @@ def test_the_moment_of_a_publication_is_utc(settings: Settings) -> None:
         assert connection.execute("select published_at from quality.publication").fetchall() == [
             (datetime(2025, 1, 2, 10),)
         ]
+
+
+def entry(day: int) -> str:
+    return f"{NOW + timedelta(days=day, hours=1):%Y%m%dT%H%M%S%fZ}"
+
+
+def returns(settings: Settings) -> list[tuple[str, str]]:
+    """Which publication was shown again, and which one was the latest then."""
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"""
+            select publication_id, latest_publication_id from '{settings.lake}/publications/*/return.parquet'
+            order by published_at
+            """
+        ).fetchall()
+
+
+def test_going_back_is_one_step_and_is_logged(settings: Settings) -> None:
+    settings.variables["publications_kept"] = 2
+    shown = {0: content(settings.serving)}
+    for day in (1, 2, 3):
+        build(settings, day)
+        published(settings, day)
+        shown[day] = content(settings.serving)
+    assert [file.stem for file in sorted(settings.previous_publications.iterdir())] == [entry(1), entry(2)]
+
+    assert roll_back(settings) == entry(2)
+    assert content(settings.serving) == shown[2]
+    assert roll_back(settings) == entry(1)
+    assert content(settings.serving) == shown[1]
+    with pytest.raises(ConfigError, match=f"shown is {entry(1)}, kept are {entry(2)}, {entry(3)}"):
+        roll_back(settings)
+    assert roll_back(settings, entry(3)) == entry(3)
+    assert content(settings.serving) == shown[3]
+    roll_back(settings, entry(2))
+    settle_log(settings)
+    assert returns(settings) == [(entry(day), entry(3)) for day in (2, 1, 3, 2)]
+
+    # What was published stays in the log: the next entry follows the last one, and the file is no base for it.
+    with duckdb.connect() as connection:
+        last = last_publication(connection, settings.lake)
+    assert last is not None
+    assert last.publication_id == entry(3)
+    build(settings, 4)
+    assert published(settings, 4).is_new_file
+    assert len(returns(settings)) == 4
+
+
+def test_a_return_that_was_killed_is_logged_by_the_next_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(settings, 1)
+    published(settings, 1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Before the file is replaced, and after; the log is settled before and after as well.
+    for steps, is_back in (({"flush": iter([killed])}, False), ({"settle": iter([settle, killed])}, True)):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            for name, step in steps.items():
+                patch.setattr(publishing, name, lambda *given, step=step: next(step)(*given))
+            roll_back(settings)
+        settle_log(settings)
+        settle_log(settings)
+        assert returns(settings) == ([(entry(0), entry(1))] if is_back else [])
+
+
+def test_what_was_taken_back_is_not_published_again(settings: Settings) -> None:
+    """The inputs of the publication that was taken back are refused, by name; others are published."""
+
+    def materialize(fingerprint: str) -> str:
+        stamp = BuildStamp(settings)
+        stamp.built(fingerprint)
+        stamp.approve()
+        result = dg.materialize([published_asset(settings, [])], raise_on_error=False)
+        return " ".join(str(event.step_failure_data.user_failure_data) for event in result.get_step_failure_events())
+
+    build(settings, 1)
+    assert materialize("bad") == ""
+    bad = content(settings.serving)
+    roll_back(settings)
+    assert published_fingerprint(settings.serving) == "0"
+    assert "make rollback TO=" in materialize("bad")
+    assert content(settings.serving) != bad
+    build(settings, 2)
+    assert "was taken back" in materialize("bad")
+    assert materialize("repaired") == ""
+    assert content(settings.serving) == content(settings.warehouse)
+
+
+def test_two_do_not_publish_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "PATIENCE_SECONDS", 0.2)
+    with publishing._publishing(settings), pytest.raises(LakeBusy, match="another run"):
+        published(settings, 1)
