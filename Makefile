@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known rollback dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint as-known publish rollback dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ summary: setup ## show the last published result again
 
 as-known: setup ## build what was known on a past day, into a file of its own: make as-known AT=2025-03-31
 	@$(NPS) as-known "$(AT)"
+
+publish: setup ## push the published tables to another database: make publish TO=postgres (NPS_POSTGRES says where)
+	@$(NPS) publish --to "$(TO)"
 
 rollback: setup ## show the publication before again: make rollback [TO=<publication id>]
 	@$(NPS) rollback $(TO)

@@ -42,8 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("summary", help="show the published result")
     known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
     known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
-    rollback = commands.add_parser("rollback", help="show the publication before, or another that is kept, again")
-    rollback.add_argument("publication", nargs="?", help="a publication_id; default: the one before")
+    publishing = commands.add_parser("publish", help="push the published tables to where other tools read them")
+    publishing.add_argument("--to", required=True, choices=["postgres"], help="a database that NPS_POSTGRES names")
+    going_back = commands.add_parser("rollback", help="show the publication before, or another that is kept, again")
+    going_back.add_argument("publication", nargs="?", help="a publication_id; default: the one before")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -69,6 +71,8 @@ def main(arguments: Sequence[str]) -> int:
                 return 0
             case "as-known":
                 return as_known(settings, options.moment, console)
+            case "publish":
+                return push_to_postgres(settings, console)
             case "rollback":
                 return rollback(settings, options.publication, console)
             case "dev":
@@ -183,12 +187,27 @@ def as_known(settings: Settings, moment: str, console: Console) -> int:
     return status
 
 
+def push_to_postgres(settings: Settings, console: Console) -> int:
+    """Push the published tables to PostgreSQL, all in one transaction."""
+    from orchestration import postgres  # noqa: PLC0415
+
+    target = postgres.connection_string(os.environ)
+    if not settings.serving.exists():
+        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    try:
+        rows = postgres.push(settings.serving, target)
+    except postgres.PushError as error:
+        console.print(f"[bold red]PostgreSQL:[/] {escape(str(error))}", soft_wrap=True)
+        return FAILURE
+    console.print(f"[green]✓[/] {len(rows)} tables, {sum(rows.values()):,} rows")
+    return 0
+
+
 def rollback(settings: Settings, publication_id: str | None, console: Console) -> int:
     """Show an earlier publication again, and say what that means."""
     from orchestration.publish import roll_back  # noqa: PLC0415
 
     shown = roll_back(settings, publication_id or None)
-    print_summary(settings, console)
     console.print(
         f"Shown again: [bold]{shown}[/]. What was taken back is not published again from the same loads, code and "
         "configuration.",

@@ -11,6 +11,7 @@ import pytest
 
 from orchestration import publish as publishing
 from orchestration import served_file
+from orchestration.__main__ import main
 from orchestration.loader import LakeBusy
 from orchestration.publications import last_publication, settle
 from orchestration.publish import Publication, publish, published_asset, published_fingerprint, roll_back, settle_log
@@ -168,6 +169,20 @@ def test_going_back_is_one_step_and_is_logged(settings: Settings) -> None:
     build(settings, 4)
     assert published(settings, 4).is_new_file
     assert len(returns(settings)) == 4
+
+
+def test_the_command_goes_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NPS_DATA_DIR", str(settings.data_dir))
+    assert main(["rollback"]) == 1
+    assert "nothing earlier: not kept" in capsys.readouterr().out
+    build(settings, 1)
+    published(settings, 1)
+    assert main(["rollback"]) == 0
+    assert f"Shown again: {entry(0)}" in capsys.readouterr().out
+    assert main(["rollback", entry(1)]) == 0
+    assert published_fingerprint(settings.serving) == "1"
 
 
 def test_a_return_that_was_killed_is_logged_by_the_next_start(
