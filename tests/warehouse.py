@@ -66,6 +66,7 @@ def note_build(warehouse: duckdb.DuckDBPyConnection, built_at: datetime, *, is_f
 def change(settings: Settings, built_at: datetime, version: int, *, is_tracked: bool = True) -> None:
     """A batch: some rows of each table have other figures, some are gone and one has come; all say the version."""
     with duckdb.connect(settings.warehouse) as warehouse:
+        warehouse.begin()
         for name, table in KEYED.items():
             touched = f"{table.key} in ('{version}', '{version + 100}', '{version + 200}', 'new{version}')"
             warehouse.execute(f"delete from {name} where {table.key} = '{version + 100}'")
@@ -81,6 +82,7 @@ def change(settings: Settings, built_at: datetime, version: int, *, is_tracked: 
                 )
         warehouse.execute(f"update marts.nps_by_segment_period set version = {version}")
         note_build(warehouse, built_at, is_full=False)
+        warehouse.commit()
 
 
 def content(file: Any, schema: str = "marts") -> dict[str, list[tuple[Any, ...]]]:
