@@ -77,7 +77,7 @@ class Pipeline:
                 "select schema_name, table_name from duckdb_tables() where schema_name in ? order by all",
                 [list(schemas) or ["marts", "quality"]],
             ).fetchall():
-                if table in ("quality_check_results", "publication", "nps_restatements"):
+                if table in ("quality_check_results", "publication", "published_tables", "nps_restatements"):
                     continue
                 columns = [
                     row[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.served_file import KEYED
 from tests.conftest import ROOT, Pipeline
 
 MODELS = ROOT / "dbt_project" / "models"
@@ -123,6 +124,14 @@ def test_rules_and_windows_have_a_unit_test(models: Nodes, manifest: dict[str, A
         if layer(node) != "staging" and re.search(r"\bcase\b|\bover \(|nps_measures", node["raw_code"])
     }
     assert judging - tested == set()
+
+
+def test_what_is_published_by_difference_is_written_down(models: Nodes) -> None:
+    for name, table in KEYED.items():
+        for model in table.tracked_by:
+            assert table.key in models[model]["config"]["meta"]["tracked"], (
+                f"{name}: {model} does not track {table.key}"
+            )
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.rglob("*.sql")), ids=lambda path: path.stem)

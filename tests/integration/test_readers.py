@@ -58,7 +58,8 @@ def read(
     file: Path, is_over: Event, published: Synchronized[int], reads: Synchronized[int], faults: Synchronized[int]
 ) -> None:
     """Ask until it is over; a fault is an error, a mixture, or a publication older than the connection."""
-    while not is_over.is_set():
+    test = multiprocessing.parent_process()
+    while test and test.is_alive() and not is_over.is_set():
         before = published.value
         try:
             is_sound = version_shown(file) >= before

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +36,7 @@ PUBLISHED = {
     "response_funnel",
     "response_representativeness",
     "publication",
+    "published_tables",
     "quality_check_results",
     "quality_matching",
     "quality_quarantine",
@@ -171,10 +175,34 @@ def test_published_file_holds_the_documented_tables_described(sample: Pipeline) 
     undescribed = sample.query(
         """
         select table_name, column_name from duckdb_columns()
-        where not internal and comment is null and table_name <> 'publication'
+        where not internal and comment is null
         """
     )
     assert undescribed == []
+
+
+def test_the_published_file_says_what_it_is_and_how_many_rows_it_has(sample: Pipeline) -> None:
+    (publication,) = sample.query(
+        "select published_at > built_at, code_version <> '', checks_passed > 0, checks_warned from quality.publication"
+    )
+    failed = sample.query("select count(*) from quality.quality_check_results where not is_success")
+    assert publication == (True, True, True, *failed[0])
+    counts = sample.query("select table_name, row_count from quality.published_tables")
+    assert {name.split(".")[1] for name, _ in counts} == PUBLISHED - {"publication", "published_tables"}
+    for name, rows in counts:
+        assert sample.query(f"select count(*) from {name}") == [(rows,)]
+
+
+def test_every_client_since_1_0_can_read_the_published_file(sample: Pipeline) -> None:
+    """DuckDB says so; NPS_DUCKDB_CLIENTS names folders, each with an older one (pip install --target), to try it."""
+    assert sample.query("select tags['storage_version'] from duckdb_databases() where not internal") == [("v1.0.0+",)]
+    query = "select table_name, row_count from quality.published_tables where table_name = 'marts.fct_nps_responses'"
+    count = "select 'marts.fct_nps_responses', count(*) from marts.fct_nps_responses where score between 0 and 10"
+    for folder in filter(None, os.environ.get("NPS_DUCKDB_CLIENTS", "").split(os.pathsep)):
+        code = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).execute(sys.argv[2]).fetchall())"
+        command = [sys.executable, "-c", code, str(sample.serving), count]
+        read = subprocess.run(command, env={"PYTHONPATH": folder}, capture_output=True, text=True, check=False)
+        assert read.stdout.strip() == str(sample.query(query)), f"{folder}: {read.stderr}"
 
 
 def test_published_answers_lie_in_the_order_of_time(sample: Pipeline) -> None:
