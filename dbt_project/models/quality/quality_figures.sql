@@ -68,13 +68,20 @@ with survey_days as (
 
 -- The last complete day that has answers: a warehouse made again from old files is judged as well. The day of the last
 -- load is not over.
+answered as (
+    select max(count_date) as last_date
+    from survey_days
+    where responses > 0
+),
+
+loaded as (
+    select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}
+),
+
 reach as (
     select least(answered.last_date, {{ add_days('loaded.last_date', -1) }}) as last_date
-    from (
-        select max(count_date) as last_date from survey_days
-        where responses > 0
-    ) as answered
-    cross join (select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}) as loaded
+    from answered
+    cross join loaded
 ),
 
 -- A window is after its first date, up to and with its last.
@@ -85,7 +92,8 @@ bounds as (
         {{ add_days('last_date', -windows.days * (1 + windows.history)) }} as history_start,
         {{ add_days('last_date', -windows.settle_days) }} as settled_last_date,
         {{ add_days('last_date', -windows.settle_days - windows.days) }} as settled_window_start,
-        {{ add_days('last_date', -windows.settle_days - windows.days * (1 + windows.history)) }} as settled_history_start
+        {{ add_days('last_date', -windows.settle_days - windows.days * (1 + windows.history)) }}
+            as settled_history_start
     from reach
 ),
 
@@ -119,7 +127,7 @@ item_days as (
         responses,
         case when segment_value = 'unknown' then responses else 0 end as unmatched,
         {%- for score in scores %}
-        {{ {0: 'detractors', 1: 'passives', 2: 'promoters'}.get(score, '0') }} as score_{{ score }}{{ ',' if not loop.last }}
+        {{ ['detractors', 'passives', 'promoters'][score] or '0' }} as score_{{ score }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('int_daily_counts') }}
     where segment <> 'all'
@@ -151,8 +159,10 @@ items as (
         coalesce(sum(case when in_window then unmatched end), 0) as unmatched,
         coalesce(sum(case when in_window then delivered end), 0) as delivered,
         {%- for span, condition in spans.items() %}
-        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then delivered end), 0) as delivered_{{ span }},
-        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then answered end), 0) as answered_{{ span }},
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then delivered end), 0)
+            as delivered_{{ span }},
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then answered end), 0)
+            as answered_{{ span }},
         {%- for score in scores %}
         coalesce(sum(case when {{ condition }} then score_{{ score }} end), 0) as score_{{ score }}_{{ span }},
         {%- endfor %}
