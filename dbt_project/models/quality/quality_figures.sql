@@ -4,6 +4,63 @@
 {%- set scores = range(11) %}
 {%- set spans = {'now': 'in_window', 'before': 'in_history'} %}
 {%- set weeks_before = 'days_ago between 7 and ' ~ (7 * windows.weeks + 6) %}
+{%- set string = dbt.type_string() %}
+{%- set bins, bins_before = [], [] %}
+{%- for score in scores %}
+{%- do bins.append('score_' ~ score ~ '_now') %}
+{%- do bins_before.append('score_' ~ score ~ '_before') %}
+{%- endfor %}
+{#- Each figure: where it is from, what it is, and on how many it rests. -#}
+{%- set figures = {
+    'answers': {'relation': 'compared', 'observed': 'responses', 'basis': 'delivered', 'where': 'true'},
+    'response_rate': {
+        'relation': 'compared', 'observed': 'response_rate', 'basis': 'delivered_now', 'where': 'true',
+    },
+    'response_rate_ratio': {
+        'relation': 'compared', 'observed': 'response_rate / nullif(response_rate_before, 0e0)',
+        'basis': 'delivered_now * response_rate_before', 'compared_with': 'response_rate_before', 'where': 'true',
+    },
+    'volume_ratio': {
+        'relation': 'compared', 'observed': 'responses_of_day / nullif(responses_of_weekday, 0e0)',
+        'basis': 'responses_of_weekday', 'compared_with': 'responses_of_weekday', 'where': 'true',
+    },
+    'score_drift': {
+        'relation': 'compared', 'observed': stability_index(bins, bins_before),
+        'basis': 'least(responses_now, responses_before)', 'where': 'responses_now > 0 and responses_before > 0',
+    },
+    'tens_share': {
+        'relation': 'compared', 'observed': 'score_10_now / nullif(responses, 0)', 'basis': 'responses',
+        'where': 'survey_id is not null',
+    },
+    'unmatched_share': {
+        'relation': 'compared', 'observed': 'unmatched / nullif(responses_of_all, 0)', 'basis': 'responses_of_all',
+        'where': "survey_id is not null or segment_value = 'unknown'",
+    },
+    'busiest_hour': {
+        'relation': 'busiest_hours', 'observed': 'responses / usual_responses', 'basis': 'responses',
+        'compared_with': 'usual_responses', 'detail': "channel || ' at ' || cast(hour_start as " ~ string ~ ")",
+    },
+    'answers_per_person': {
+        'relation': 'busiest_people', 'observed': 'responses', 'basis': 'responses',
+        'detail': "'on ' || cast(day as " ~ string ~ ") || ', such as ' || example",
+    },
+    'owner_lead': {
+        'relation': 'leading_owners', 'observed': 'lead_points', 'basis': 'responses',
+        'compared_with': nps('promoters_of_rest', 'detractors_of_rest', 'responses_of_rest'),
+        'detail': "'owner ' || owner_id",
+    },
+    'repeated_verbatim_share': {
+        'relation': 'commonest_verbatims', 'observed': 'case when uses > 1 then uses else 0 end / verbatims',
+        'basis': 'verbatims', 'detail': "cast(uses as " ~ string ~ ") || ' times, such as ' || example",
+    },
+    'fast_share': {
+        'relation': 'timed', 'observed': 'fast_responses / responses', 'basis': 'responses', 'where': 'true',
+    },
+    'quarantined_share': {
+        'relation': 'sources', 'observed': 'quarantined_rows / nullif(delivered_rows, 0)', 'basis': 'delivered_rows',
+        'where': 'true',
+    },
+} %}
 
 with survey_days as (
     select * from {{ ref('int_survey_days') }}
@@ -11,13 +68,20 @@ with survey_days as (
 
 -- The last complete day that has answers: a warehouse made again from old files is judged as well. The day of the last
 -- load is not over.
+answered as (
+    select max(count_date) as last_date
+    from survey_days
+    where responses > 0
+),
+
+loaded as (
+    select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}
+),
+
 reach as (
     select least(answered.last_date, {{ add_days('loaded.last_date', -1) }}) as last_date
-    from (
-        select max(count_date) as last_date from survey_days
-        where responses > 0
-    ) as answered
-    cross join (select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}) as loaded
+    from answered
+    cross join loaded
 ),
 
 -- A window is after its first date, up to and with its last.
@@ -28,7 +92,8 @@ bounds as (
         {{ add_days('last_date', -windows.days * (1 + windows.history)) }} as history_start,
         {{ add_days('last_date', -windows.settle_days) }} as settled_last_date,
         {{ add_days('last_date', -windows.settle_days - windows.days) }} as settled_window_start,
-        {{ add_days('last_date', -windows.settle_days - windows.days * (1 + windows.history)) }} as settled_history_start
+        {{ add_days('last_date', -windows.settle_days - windows.days * (1 + windows.history)) }}
+            as settled_history_start
     from reach
 ),
 
@@ -62,7 +127,7 @@ item_days as (
         responses,
         case when segment_value = 'unknown' then responses else 0 end as unmatched,
         {%- for score in scores %}
-        {{ {0: 'detractors', 1: 'passives', 2: 'promoters'}.get(score, '0') }} as score_{{ score }}{{ ',' if not loop.last }}
+        {{ ['detractors', 'passives', 'promoters'][score] or '0' }} as score_{{ score }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('int_daily_counts') }}
     where segment <> 'all'
@@ -94,14 +159,17 @@ items as (
         coalesce(sum(case when in_window then unmatched end), 0) as unmatched,
         coalesce(sum(case when in_window then delivered end), 0) as delivered,
         {%- for span, condition in spans.items() %}
-        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then delivered end), 0) as delivered_{{ span }},
-        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then answered end), 0) as answered_{{ span }},
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then delivered end), 0)
+            as delivered_{{ span }},
+        coalesce(sum(case when {{ condition.replace('in_', 'in_settled_') }} then answered end), 0)
+            as answered_{{ span }},
         {%- for score in scores %}
         coalesce(sum(case when {{ condition }} then score_{{ score }} end), 0) as score_{{ score }}_{{ span }},
         {%- endfor %}
         {%- endfor %}
         coalesce(sum(case when days_ago = 0 then responses end), 0) as responses_of_day,
-        coalesce(sum(case when mod(days_ago, 7) = 0 and {{ weeks_before }} then responses end), 0) as responses_of_weekdays,
+        coalesce(sum(case when mod(days_ago, 7) = 0 and {{ weeks_before }} then responses end), 0)
+            as responses_of_weekdays,
         coalesce(sum(case when days_ago < 7 then delivered end), 0) as delivered_of_week,
         coalesce(sum(case when {{ weeks_before }} then delivered end), 0) as delivered_of_weeks,
         greatest(1, least({{ windows.weeks }}, floor(max(days_ago) / 7e0))) as weeks
@@ -115,9 +183,11 @@ compared as (
         1e0 * answered_now / nullif(delivered_now, 0) as response_rate,
         1e0 * answered_before / nullif(delivered_before, 0) as response_rate_before,
         {% for span in spans -%}
-        {% for score in scores %}score_{{ score }}_{{ span }}{{ ' + ' if not loop.last }}{% endfor %} as responses_{{ span }},
+        {% for score in scores %}score_{{ score }}_{{ span }}{{ '
+        + ' if not loop.last }}{% endfor %} as responses_{{ span }},
         {% endfor -%}
-        sum(responses) over (partition by survey_type, segment) as responses_of_segment,
+        case when segment is null then responses else sum(responses) over (partition by survey_type, segment) end
+            as responses_of_all,
         -- A wave begins and ends: as many more or fewer answers as invitations went out in the last week.
         1e0 * responses_of_weekdays * case
             when delivered_of_weeks > 0 then 1e0 * delivered_of_week / delivered_of_weeks
@@ -142,13 +212,13 @@ answers as (
         comment
     from {{ ref('fct_nps_responses') }}
     where
-        response_date > (select history_start from bounds)
-        and response_date <= (select last_date from bounds)
+        response_date > (select bounds.history_start from bounds)
+        and response_date <= (select bounds.last_date from bounds)
 ),
 
 recent as (
     select * from answers
-    where response_date > (select window_start from bounds)
+    where response_date > (select bounds.window_start from bounds)
 ),
 
 -- Whoever answers through a link is nobody: what shows is how many come at once.
@@ -167,7 +237,7 @@ link_hours as (
 busiest_hours as (
     select
         *,
-        row_number() over (partition by survey_id order by responses desc, hour_start, channel) as place,
+        row_number() over (partition by survey_id order by responses desc, hour_start asc, channel asc) as place,
         median(responses) over (partition by survey_id, channel) as usual_responses
     from link_hours
 ),
@@ -185,14 +255,14 @@ person_days as (
     where
         decision = 'counted'
         and contact_id is not null
-        and submitted_at > (select window_start from bounds)
+        and submitted_at > (select bounds.window_start from bounds)
     group by survey_id, survey_type, contact_id, cast(submitted_at as date)
 ),
 
 busiest_people as (
     select
         *,
-        row_number() over (partition by survey_id order by responses desc, day, example) as place
+        row_number() over (partition by survey_id order by responses desc, day asc, example asc) as place
     from person_days
 ),
 
@@ -242,7 +312,7 @@ owner_leads as (
 leading_owners as (
     select
         *,
-        row_number() over (partition by survey_id order by lead_points desc, owner_id) as place
+        row_number() over (partition by survey_id order by lead_points desc, owner_id asc) as place
     from owner_leads
 ),
 
@@ -270,7 +340,7 @@ commonest_verbatims as (
     select
         *,
         sum(uses) over (partition by survey_id) as verbatims,
-        row_number() over (partition by survey_id order by uses desc, example) as place
+        row_number() over (partition by survey_id order by uses desc, example asc) as place
     from repeated_verbatims
 ),
 
@@ -285,7 +355,7 @@ timed as (
     from {{ ref('fct_survey_invitations') }}
     where
         outcome = 'answered'
-        and responded_at > (select window_start from bounds)
+        and responded_at > (select bounds.window_start from bounds)
         and responded_at >= coalesce(started_at, opened_at)
     group by survey_id, survey_type
 ),
@@ -323,85 +393,39 @@ sources as (
 ),
 
 figures as (
-    {%- set of_item = 'item, cast(null as ' ~ dbt.type_string() ~ ') as source_system, survey_id, survey_type, segment, segment_value' %}
-    {%- set of_survey = 'survey_id as item, null as source_system, survey_id, survey_type, null as segment, null as segment_value' %}
+    {%- for name, figure in figures.items() %}
     select
-        'answers' as figure, {{ of_item }},
-        1e0 * responses as observed, delivered as basis, cast(null as {{ type_double() }}) as compared_with,
-        cast(null as {{ dbt.type_string() }}) as detail
-    from compared
-    union all
-    select 'response_rate', {{ of_item }}, response_rate, delivered_now, null, null
-    from compared
-    union all
-    -- As many answers as the rate before would have brought.
-    select
-        'response_rate_ratio', {{ of_item }},
-        response_rate / nullif(response_rate_before, 0e0), floor(delivered_now * response_rate_before),
-        response_rate_before, null
-    from compared
-    union all
-    select
-        'volume_ratio', {{ of_item }},
-        responses_of_day / nullif(responses_of_weekday, 0e0), floor(responses_of_weekday), responses_of_weekday, null
-    from compared
-    union all
-    select
-        'score_drift', {{ of_item }},
-        {% set bins = [] %}{% set bins_before = [] %}
-        {%- for score in scores %}
-        {%- do bins.append('score_' ~ score ~ '_now') %}{% do bins_before.append('score_' ~ score ~ '_before') %}
-        {%- endfor -%}
-        {{ stability_index(bins, bins_before) }}, least(responses_now, responses_before), null, null
-    from compared
-    where responses_now > 0 and responses_before > 0
-    union all
-    select 'tens_share', {{ of_item }}, 1e0 * score_10_now / nullif(responses, 0), responses, null, null
-    from compared
-    where survey_id is not null
-    union all
-    select
-        'unmatched_share', {{ of_item }},
-        1e0 * unmatched / nullif(responses_of_segment, 0), responses_of_segment, null, null
-    from compared
-    where segment_value = 'unknown'
-    union all
-    select 'unmatched_share', {{ of_item }}, 1e0 * unmatched / nullif(responses, 0), responses, null, null
-    from compared
-    where survey_id is not null
-    union all
-    select
-        'busiest_hour', {{ of_survey }}, responses / usual_responses, responses, usual_responses,
-        channel || ' at ' || cast(hour_start as {{ dbt.type_string() }})
-    from busiest_hours
-    where place = 1
-    union all
-    select
-        'answers_per_person', {{ of_survey }}, 1e0 * responses, responses, null,
-        'on ' || cast(day as {{ dbt.type_string() }}) || ', such as ' || example
-    from busiest_people
-    where place = 1
-    union all
-    select
-        'owner_lead', {{ of_survey }}, lead_points, responses,
-        {{ nps('promoters_of_rest', 'detractors_of_rest', 'responses_of_rest') }}, 'owner ' || owner_id
-    from leading_owners
-    where place = 1
-    union all
-    select
-        'repeated_verbatim_share', {{ of_survey }},
-        case when uses > 1 then 1e0 * uses / verbatims else 0e0 end, verbatims, null,
-        cast(uses as {{ dbt.type_string() }}) || ' times, such as ' || example
-    from commonest_verbatims
-    where place = 1
-    union all
-    select 'fast_share', {{ of_survey }}, 1e0 * fast_responses / responses, responses, null, null
-    from timed
-    union all
-    select
-        'quarantined_share', source_system as item, source_system, null, null, null, null,
-        1e0 * quarantined_rows / nullif(delivered_rows, 0), delivered_rows, null, null
-    from sources
+        '{{ name }}' as figure,
+        {%- if figure.relation == 'compared' %}
+        item,
+        cast(null as {{ string }}) as source_system,
+        survey_id,
+        survey_type,
+        segment,
+        segment_value,
+        {%- elif figure.relation == 'sources' %}
+        source_system as item,
+        source_system,
+        cast(null as {{ string }}) as survey_id,
+        cast(null as {{ string }}) as survey_type,
+        cast(null as {{ string }}) as segment,
+        cast(null as {{ string }}) as segment_value,
+        {%- else %}
+        survey_id as item,
+        cast(null as {{ string }}) as source_system,
+        survey_id,
+        survey_type,
+        cast(null as {{ string }}) as segment,
+        cast(null as {{ string }}) as segment_value,
+        {%- endif %}
+        1e0 * {{ figure.observed }} as observed,
+        floor({{ figure.basis }}) as basis,
+        cast({{ figure.compared_with or 'null' }} as {{ type_double() }}) as compared_with,
+        cast({{ figure.detail or 'null' }} as {{ string }}) as detail
+    from {{ figure.relation }}
+    where {{ figure.where or 'place = 1' }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (
