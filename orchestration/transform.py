@@ -44,7 +44,7 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         ]
 
 
-class QuietDbt(DbtCliResource):
+class QuietDbt(DbtCliResource):  # type: ignore[misc]
     """Asks the installed package for dbt's version: `dbt --version` asks a server for a newer one, on every run."""
 
     @cached_property
