@@ -141,11 +141,11 @@ def run(settings: Settings, console: Console) -> int:
     started = time.monotonic()
     os.environ.update(settings.environment())
     settings.landing.mkdir(parents=True, exist_ok=True)
-    hold_lake(settings.lake)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
     check_exclusions(settings)
     read_configuration(settings)
+    hold_lake(settings.lake)
     console.print("[dim]Starting Dagster ...[/]")
 
     from orchestration.pipeline import run_pipeline  # noqa: PLC0415  (Dagster takes seconds to import)

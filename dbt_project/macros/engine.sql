@@ -345,7 +345,7 @@
     {{ return(adapter.dispatch('hours_between', 'nps')(earlier, later)) }}
 {%- endmacro %}
 
-{% macro duckdb__hours_between(earlier, later) -%}date_sub('hour', {{ earlier }}, {{ later }}){%- endmacro %}
+{% macro duckdb__hours_between(earlier, later) -%}cast(floor(date_diff('second', {{ earlier }}, {{ later }}) / 3600) as bigint){%- endmacro %}
 
 
 {#- The start of the hour that a timestamp lies in. -#}

@@ -189,13 +189,15 @@ class Company:
 
 
 def published(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of every table that would be published."""
+    """The rows of every table that would be published, but for those that tell of a run and its moment."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         names = connection.execute(
             """
             select table_schema || '.' || table_name from information_schema.tables
-            where table_schema in ('marts', 'quality') and table_name <> 'quality_check_results'
+            where
+                table_schema in ('marts', 'quality')
+                and table_name not in ('quality_check_results', 'quality_freshness')
             """
         ).fetchall()
         return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
