@@ -40,7 +40,7 @@ from seeds.generate import generate
 INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
-BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 100 * 365}
+BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 10 * 365}
 # Of the guards, or filled by guards and publications of runs before; and Delighted groups no answers of its own.
 NOT_COMPARED = (
     "quality.quality_check_results",

@@ -1,6 +1,7 @@
 -- Grain: one answer as it stands now, as far as it may differ from what was published last: which delivery of it is
 -- valid, what was decided, and what the published numbers count it as.
--- depends_on: {{ ref('stg_lake__publications') }}, {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
+-- depends_on: {{ ref('stg_lake__publications') }}
+-- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(materialized = 'view') }}
 {%- set touched = touched_since_publication() %}
 {%- set segments = {} %}
