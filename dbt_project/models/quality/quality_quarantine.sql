@@ -70,10 +70,9 @@ rejected_invitations as (
         case when surveys.survey_id is null then 'unknown_survey' else 'invalid_time' end as reason,
         invitations.source_survey_id
     {%- if is_incremental() %}
-    from (
-        select * from {{ ref('int_invitations') }}
-        where load_id in (select load_id from deliveries)
-    ) as invitations
+    from {{ ref('int_invitations') }} as invitations
+    inner join deliveries
+        on invitations.load_id = deliveries.load_id and invitations.source_line = deliveries.source_line
     {%- else %}
     from {{ ref('int_invitations') }} as invitations
     {%- endif %}
@@ -96,6 +95,8 @@ raw_invitations as (
         on
             delivered._load_id = rejected_invitations.load_id
             and delivered._line = rejected_invitations.source_line
+    -- Of the many files of a large history, the few that hold one.
+    where delivered._load_id in (select distinct load_id from rejected_invitations)
     {{ 'union all' if not loop.last }}
     {%- else %}
     select
