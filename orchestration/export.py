@@ -14,7 +14,8 @@ from typing import NamedTuple
 import duckdb
 
 from orchestration.loader import flush
-from orchestration.readers import literal_path
+from orchestration.readers import literal
+from orchestration.served_file import STORAGE_VERSION
 from orchestration.settings import ConfigError, Settings
 
 TOTAL = "all"
@@ -197,8 +198,8 @@ def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Pat
     draft = _draft(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
-    connection.execute(f"attach {literal_path(settings.serving)} as published (read_only)")
-    connection.execute(f"attach {literal_path(draft)} as export")
+    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
+    connection.execute(f"attach {literal(draft)} as export (storage_version '{STORAGE_VERSION}')")
 
 
 def _draft(target: Path) -> Path:

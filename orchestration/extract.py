@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from orchestration.api import Api, ExtractError, Record, Refused
 from orchestration.extractors import END_VALUE, START_VALUE, Extractor, Incremental, Resource, value_at
 from orchestration.loader import flush
-from orchestration.settings import ConfigError, Settings
+from orchestration.settings import STAMP, ConfigError, Settings
 
 # Of a part; some minutes at the pace of the slowest API.
 _PAGES_OF_A_PART = 50
@@ -117,7 +117,7 @@ def _extract_resource(
     is_whole = False
     while not is_whole:
         with ExitStack() as drafts:
-            file = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}_{name}.jsonl"
+            file = f"{datetime.now(UTC):{STAMP}}_{name}.jsonl"
             lines = {
                 table: drafts.enter_context(_new_file(settings.landing / extractor.source / table, file))
                 # Renamed from the last to the first: a record comes after the rows that belong to it.

@@ -29,9 +29,9 @@ from typing import Any
 import duckdb
 
 from orchestration.loader import DATA_FILE, flush, lake_lock, prepare_lake, replace_stored
-from orchestration.readers import literal_path, quoted
+from orchestration.readers import literal, literal_path, quoted
 from orchestration.settings import ConfigError, Settings
-from orchestration.sources import Table
+from orchestration.sources import Table, group_by_lake_table
 
 # Macros of dbt know a forgotten respondent by it (is_forgotten).
 TOKEN = "forgotten-"
@@ -105,9 +105,7 @@ def erase(settings: Settings, tables: Sequence[Table], plan: Plan) -> None:
         for path in _files(settings.landing):
             if holds(connection, path, plan):
                 path.unlink()
-        by_key: dict[tuple[str, str], list[Table]] = {}
-        for table in tables:
-            by_key.setdefault(table.key, []).append(table)
+        by_key = group_by_lake_table(tables)
         for path in sorted(settings.lake.rglob("*.parquet")):
             place = path.relative_to(settings.lake).parts
             of_rows = by_key.get((place[1], place[2]), []) if place[0] == "raw" and path.name == DATA_FILE else []
@@ -330,7 +328,7 @@ def _rewrite(connection: duckdb.DuckDBPyConnection, path: Path, tables: Sequence
         connection.execute(f"update rewritten set {assigned} where file_row_number = ?", [*values.values(), number])
     draft = path.with_suffix(".tmp")  # not *.parquet: a reader must not meet half a file
     connection.execute(
-        f"copy (select * exclude (file_row_number) from rewritten order by file_row_number) to {literal_path(draft)} "
+        f"copy (select * exclude (file_row_number) from rewritten order by file_row_number) to {literal(draft)} "
         "(format parquet, compression zstd)"
     )
     connection.execute("drop table rewritten")
@@ -341,12 +339,8 @@ def _naming_conditions(columns: Iterable[str], plan: Plan) -> list[str]:
     """SQL: one of the columns holds a word that names the person."""
     together = ", ".join(quoted(column) for column in columns)
     return (
-        [f"contains(lower(concat_ws(chr(31), {together})), {_text(word)})" for word in plan.words] if together else []
+        [f"contains(lower(concat_ws(chr(31), {together})), {literal(word)})" for word in plan.words] if together else []
     )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _is_own(row: dict[str, Any], table: Table, addresses: Container[Any], keys: Container[Any]) -> bool:
@@ -447,7 +441,7 @@ def holds(connection: duckdb.DuckDBPyConnection, path: Path, plan: Plan) -> bool
         with contextlib.suppress(duckdb.Error):  # one that cannot be read has shown its bytes
             return _relation_holds(connection, f"read_parquet({literal_path(path)}, hive_partitioning = false)", plan)
     if path.suffix == ".duckdb":
-        connection.execute(f"attach {literal_path(path)} as searched (read_only)")
+        connection.execute(f"attach {literal(path)} as searched (read_only)")
         try:
             tables = connection.execute(
                 "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"
@@ -481,7 +475,7 @@ def _relation_holds(connection: duckdb.DuckDBPyConnection, relation: str, plan: 
     if not texts:
         return False
     together = f"lower(concat_ws(chr(31), {', '.join(texts)}))"
-    conditions = [f"contains({together}, {_text(word)})" for word in plan.words]
+    conditions = [f"contains({together}, {literal(word)})" for word in plan.words]
     conditions += [f"list_contains($keys, {text})" for text in texts] if plan.telling_keys else []
     if not conditions:
         return False
@@ -494,12 +488,12 @@ def _write_afresh(database: Path) -> None:
     draft = database.with_name(f"{database.name}.forgetting")
     draft.unlink(missing_ok=True)
     with duckdb.connect() as connection:
-        connection.execute(f"attach {literal_path(database)} as published (read_only)")
+        connection.execute(f"attach {literal(database)} as published (read_only)")
         version = connection.execute(
             "select tags['storage_version'] from duckdb_databases() where database_name = 'published'"
         ).fetchall()[0][0]
         storage = f" (storage_version '{version.split(' ')[0].rstrip('+')}')" if version else ""
-        connection.execute(f"attach {literal_path(draft)} as afresh{storage}")
+        connection.execute(f"attach {literal(draft)} as afresh{storage}")
         connection.execute("copy from database published to afresh")
     flush(draft)
     draft.replace(database)

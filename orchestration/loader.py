@@ -38,6 +38,7 @@ from orchestration.readers import (
     reader_of,
     scan_file,
 )
+from orchestration.settings import STAMP
 from orchestration.sources import Table
 
 DATA_FILE = "data_0.parquet"
@@ -49,7 +50,6 @@ PACKING = "format parquet, compression zstd, compression_level 1, dictionary_siz
 
 MALFORMED_TYPES = ORIGIN_TYPES | {"raw_row": "VARCHAR", "reason": "VARCHAR"}
 
-_TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 # It sorts before every load, and gives the globs of dbt a file to match before the first load.
 _DECLARATION = "load_id=00000000T000000000000Z_declared"
 
@@ -152,7 +152,7 @@ def load_times(lake: Path) -> Iterator[datetime]:
         file.parent.name.removeprefix("load_id=").split("_")[0]
         for file in (lake / "raw").glob(f"*/*/*/{REGISTER_FILE}")
     ]
-    last = datetime.strptime(f"{max(stamps)}+0000", f"{_TIME_FORMAT}%z") if stamps else None
+    last = datetime.strptime(f"{max(stamps)}+0000", f"{STAMP}%z") if stamps else None
     while True:
         now = datetime.now(UTC)
         last = max(now, last + timedelta(microseconds=1)) if last else now
@@ -310,7 +310,7 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
     target_parent = _table_folder(table, lake)
     if _find_load(target_parent, table.source_system, scan.sha256):
         return None
-    load_id = f"{loaded_at:{_TIME_FORMAT}}_{_content_id(table.source_system, scan.sha256)}"
+    load_id = f"{loaded_at:{STAMP}}_{_content_id(table.source_system, scan.sha256)}"
     folder = _incoming(lake) / load_id
     if folder.exists():
         return None

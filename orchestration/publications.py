@@ -22,6 +22,7 @@ import duckdb
 
 from orchestration.loader import flush
 from orchestration.readers import literal
+from orchestration.settings import STAMP
 
 _COUNTS = dict.fromkeys(("promoters", "passives", "detractors"), "bigint")
 _CELL = {"segment": "varchar", "segment_value": "varchar"}
@@ -130,7 +131,7 @@ def taken_back(lake: Path, published_id: str | None, fingerprint: str) -> str | 
 
 
 def _entry_name(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S%fZ}"
+    return f"{moment:{STAMP}}"
 
 
 def prepare(

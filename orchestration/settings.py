@@ -20,8 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT_DIR = ROOT / "dbt_project"
 
 
+# A moment of UTC as a name of files: names sort as the moments do.
+STAMP = "%Y%m%dT%H%M%S%fZ"
 # A salt that can be guessed is none.
 SHORTEST_SALT = 16
+
+
+def _sql_time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
 
 
 class ConfigError(Exception):
@@ -80,7 +86,7 @@ class Settings:
     def warehouse(self) -> Path:
         """The DuckDB file dbt builds; a cache of the lake."""
         if self.as_known_at:
-            return self.data_dir / "as_known" / f"{self.as_known_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
+            return self.data_dir / "as_known" / f"{self.as_known_at.astimezone(UTC):{STAMP}}.duckdb"
         return self.data_dir / "warehouse.duckdb"
 
     @property
@@ -136,7 +142,7 @@ class Settings:
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """The dbt variables: those of dbt_project.yml, overridden by vars.yml of the configuration."""
+        """The dbt variables: those of dbt_project.yml, overridden by vars.yml, and as_of by NPS_AS_OF."""
         variables: dict[str, Any] = read_yaml(DBT_PROJECT_DIR / "dbt_project.yml")["vars"]
         override = self.config_dir / "vars.yml"
         if override.exists():
@@ -149,7 +155,13 @@ class Settings:
         if variables["as_known_at"]:
             raise ConfigError(f"{override}: as_known_at is not for the configuration; use make as-known AT=<moment>")
         if self.as_known_at:
-            variables["as_known_at"] = f"{self.as_known_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+            variables["as_known_at"] = _sql_time(self.as_known_at)
+        if as_of := str(os.environ.get("NPS_AS_OF") or variables["as_of"]):
+            try:
+                moment = datetime.fromisoformat(as_of)
+            except ValueError:
+                raise ConfigError(f"as_of: {as_of!r}: give a day or time like 2025-07-01 09:00") from None
+            variables["as_of"] = _sql_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         return variables
 
     @cached_property
@@ -196,13 +208,13 @@ class Settings:
     def definition(self) -> str:
         """Hash of all that turns loads into figures, but for the exclusions: those the models take in as they come.
 
-        Incremental models are built in full when it has changed. It is the same at every moment `as_known_at`.
+        Incremental models are built in full when it has changed. It is the same at every `as_known_at` and `as_of`.
         """
         files = [DBT_PROJECT_DIR / "dbt_project.yml"]
         for folder in (DBT_PROJECT_DIR / "models", DBT_PROJECT_DIR / "macros", self.config_dir / "sources"):
             files += sorted(path for path in folder.rglob("*") if path.suffix in {".sql", ".yml"})
         files += sorted((self.config_dir / "seeds" / "reference").glob("*.csv"))
-        variables = self.variables | {"as_known_at": None}
+        variables = self.variables | {"as_known_at": None, "as_of": None}
         digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
         digest.update(hashlib.sha256(self.contact_salt.encode()).digest())
         for file in files:

@@ -87,3 +87,28 @@
     {%- endfor -%}
     {{- return(counts) -}}
 {%- endmacro %}
+
+
+{#- In an incremental build: the days that a batch touched, of any of the facts that are counted. -#}
+{% macro touched_days() -%}
+    {%- for fact in counted_facts().values() %}
+    select {{ fact.date }} as count_date from {{ differences(fact.model) }} as differences
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- The rows of a fact to be counted; in an incremental build those that left and came, for counted(). -#}
+{% macro rows_to_count(fact) -%}
+    {{ differences(fact.model) ~ ' as differences' if is_incremental() else ref(fact.model) }}
+{%- endmacro %}
+
+
+{#- How many of rows_to_count() meet a condition; in an incremental build, how many more than before. -#}
+{% macro counted(condition) -%}
+    {%- if is_incremental() -%}
+        sum(case when {{ condition }} then row_change else 0 end)
+    {%- else -%}
+        count(case when {{ condition }} then 1 end)
+    {%- endif -%}
+{%- endmacro %}

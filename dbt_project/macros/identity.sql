@@ -119,4 +119,27 @@
 {%- endmacro %}
 
 
+{#- The raw rows of `entity`, answers or invitations, that the relation `rejected` names, as they may be shown. -#}
+{% macro raw_rows(entity, rejected) -%}
+    {%- for source_name, table_name in raw_tables(entity).items() %}
+    select
+        delivered._load_id as load_id,
+        delivered._line as source_line,
+        {{ shown_row(source_name ~ '.' ~ table_name) }} as raw_row
+    from {{ source(source_name, table_name) }} as delivered
+    inner join {{ rejected }} as rejected
+        on delivered._load_id = rejected.load_id and delivered._line = rejected.source_line
+    -- Of the many files of a large history, the few that hold one.
+    where delivered._load_id in (select distinct load_id from {{ rejected }})
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        cast(null as {{ dbt.type_string() }}) as load_id,
+        cast(null as bigint) as source_line,
+        cast(null as {{ dbt.type_string() }}) as raw_row
+    where 1 = 0
+    {%- endfor %}
+{%- endmacro %}
+
+
 {% macro email_domain(email) -%}lower(split_part({{ email }}, '@', 2)){%- endmacro %}

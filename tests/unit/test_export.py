@@ -14,6 +14,8 @@ import pytest
 from scipy.optimize import linprog
 
 from orchestration.export import TOTAL, Period, export_owner, shown_periods
+from orchestration.readers import literal
+from orchestration.served_file import STORAGE_VERSION
 from orchestration.settings import ROOT, ConfigError, Settings
 
 MINIMUM = 10
@@ -167,6 +169,10 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
     }
     assert [path.name for path in published.exports.iterdir()] == ["m.duckdb"]
     assert b"other" not in target.read_bytes()
+    with duckdb.connect() as connection:  # the default of DuckDB 2 cannot be opened by 1.x clients
+        connection.execute(f"attach {literal(target)} as export (read_only)")
+        tags = connection.execute("select tags from duckdb_databases() where database_name = 'export'").fetchall()
+    assert tags[0][0]["storage_version"].startswith(STORAGE_VERSION)
 
 
 def test_an_unknown_owner_is_refused(published: Settings) -> None:

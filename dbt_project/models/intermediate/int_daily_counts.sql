@@ -12,10 +12,7 @@
 with
 {%- if is_incremental() %}
 affected as (
-    {%- for fact in facts.values() %}
-    select {{ fact.date }} as count_date from {{ differences(fact.model) }} as differences
-    {{ 'union' if not loop.last }}
-    {%- endfor %}
+    {{ touched_days() }}
 ),
 {% endif %}
 {%- for name, fact in facts.items() %}
@@ -29,13 +26,9 @@ affected as (
         {{ column }},
         {%- endfor %}
         {%- for count, condition in fact.counts.items() %}
-        {% if is_incremental() -%}
-            sum(case when {{ condition }} then row_change else 0 end)
-        {%- else -%}
-            count(case when {{ condition }} then 1 end)
-        {%- endif %} as {{ count }}{{ ',' if not loop.last }}
+        {{ counted(condition) }} as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ differences(fact.model) ~ ' as differences' if is_incremental() else ref(fact.model) }}
+    from {{ rows_to_count(fact) }}
     group by {{ (['survey_type', fact.date] + columns) | join(', ') }}
 ),
 {% endfor %}

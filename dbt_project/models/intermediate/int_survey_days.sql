@@ -11,10 +11,7 @@
 with
 {%- if is_incremental() %}
 affected as (
-    {%- for fact in facts.values() %}
-    select {{ fact.date }} as count_date from {{ differences(fact.model) }} as differences
-    {{ 'union' if not loop.last }}
-    {%- endfor %}
+    {{ touched_days() }}
 ),
 {% endif %}
 {%- for fact, counts in survey_counts().items() %}
@@ -25,13 +22,9 @@ affected as (
         survey_type,
         {{ facts[fact].date }} as count_date,
         {%- for count, condition in counts.items() %}
-        {% if is_incremental() -%}
-            sum(case when {{ condition }} then row_change else 0 end)
-        {%- else -%}
-            count(case when {{ condition }} then 1 end)
-        {%- endif %} as {{ count }}{{ ',' if not loop.last }}
+        {{ counted(condition) }} as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ differences(facts[fact].model) ~ ' as differences' if is_incremental() else ref(facts[fact].model) }}
+    from {{ rows_to_count(facts[fact]) }}
     group by survey_id, survey_type, {{ facts[fact].date }}
 ),
 {% endfor %}

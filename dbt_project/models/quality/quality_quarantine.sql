@@ -47,16 +47,7 @@ rejected_answers as (
 ),
 
 raw_answers as (
-    {%- for source_name, table_name in raw_tables('answers').items() %}
-    select
-        delivered._load_id as load_id,
-        delivered._line as source_line,
-        {{ shown_row(source_name ~ '.' ~ table_name) }} as raw_row
-    from {{ source(source_name, table_name) }} as delivered
-    inner join rejected_answers
-        on delivered._load_id = rejected_answers.load_id and delivered._line = rejected_answers.source_line
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {{ raw_rows('answers', 'rejected_answers') }}
 ),
 
 -- A group is one row, however many people it invites.
@@ -85,26 +76,7 @@ rejected_invitations as (
 ),
 
 raw_invitations as (
-    {%- for source_name, table_name in raw_tables('invitations').items() %}
-    select
-        delivered._load_id as load_id,
-        delivered._line as source_line,
-        {{ shown_row(source_name ~ '.' ~ table_name) }} as raw_row
-    from {{ source(source_name, table_name) }} as delivered
-    inner join rejected_invitations
-        on
-            delivered._load_id = rejected_invitations.load_id
-            and delivered._line = rejected_invitations.source_line
-    -- Of the many files of a large history, the few that hold one.
-    where delivered._load_id in (select distinct load_id from rejected_invitations)
-    {{ 'union all' if not loop.last }}
-    {%- else %}
-    select
-        cast(null as {{ dbt.type_string() }}) as load_id,
-        cast(null as bigint) as source_line,
-        cast(null as {{ dbt.type_string() }}) as raw_row
-    where 1 = 0
-    {%- endfor %}
+    {{ raw_rows('invitations', 'rejected_invitations') }}
 ),
 
 -- Such a line cannot be told into columns, so nobody knows what in it names a person.
