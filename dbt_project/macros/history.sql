@@ -25,6 +25,15 @@
 {% macro as_known_at() -%}timestamp '{{ var("as_known_at") }}'{%- endmacro %}
 
 
+{#- As of when cases are open or overdue and people may be asked again; nothing else asks for the time. -#}
+{% macro as_of_moment() -%}
+    {%- if var('as_known_at') -%}{{ as_known_at() }}
+    {%- elif var('as_of') -%}timestamp '{{ var("as_of") }}'
+    {%- else -%}{{ built_at() }}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- After the seed of exclusions: those that were not approved yet at `as_known_at` do not exist. -#}
 {% macro forget_later_exclusions() -%}
     {%- if var('as_known_at') -%}

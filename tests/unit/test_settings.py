@@ -1,0 +1,37 @@
+"""The configuration that all parts share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestration.settings import ROOT, ConfigError, Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("2025-07-01", "2025-07-01 00:00:00.000000"),
+        ("2025-07-01 09:30", "2025-07-01 09:30:00.000000"),
+        ("2025-07-01T09:30:00+02:00", "2025-07-01 07:30:00.000000"),
+    ],
+)
+def test_as_of_is_a_moment_in_utc_and_changes_no_definition(
+    given: str, used: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(ROOT, tmp_path)
+    assert settings.variables["as_of"] == ""
+    monkeypatch.setenv("NPS_AS_OF", given)
+    later = Settings(ROOT, tmp_path)
+    assert later.variables["as_of"] == used
+    assert later.definition() == settings.definition()
+    assert replace(settings, as_known_at=datetime(2025, 1, 1, tzinfo=UTC)).definition() == settings.definition()
+
+
+def test_an_as_of_that_is_no_moment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NPS_AS_OF", "yesterday")
+    with pytest.raises(ConfigError, match="as_of: 'yesterday': give a day or time"):
+        _ = Settings(ROOT, tmp_path).variables
