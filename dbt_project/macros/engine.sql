@@ -93,6 +93,17 @@
 {%- endmacro %}
 
 
+{#-
+    The edge of a word, as a regular expression that takes a character: no letter, or one of a script that writes no
+    blanks between words.
+-#}
+{% macro word_edge() -%}{{ return(adapter.dispatch('word_edge', 'nps')()) }}{%- endmacro %}
+
+{% macro duckdb__word_edge() -%}
+    [^\pL\pM]|[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]
+{%- endmacro %}
+
+
 {#- One value of a JSON text, as text; null where the text is not JSON. -#}
 {% macro json_text(json, key) -%}{{ return(adapter.dispatch('json_text', 'nps')(json, key)) }}{%- endmacro %}
 
