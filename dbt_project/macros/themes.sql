@@ -98,9 +98,10 @@
 {%- endmacro %}
 
 
-{#- Patterns as one that matches whole words in any case, as it stands in an SQL literal. -#}
+{#- Patterns as one that matches whole words in any case, as it stands in an SQL literal; \w is a letter of any language. -#}
 {% macro whole_words(patterns) -%}
-    (?i)(?:^|{{ word_edge() }}){{ any_of(patterns) | replace("'", "''") }}(?:$|{{ word_edge() }})
+    {%- set words = any_of(patterns) | replace('\\w', '[' ~ letters() ~ ']') | replace("'", "''") -%}
+    (?i)(?:^|[^{{ letters() }}]){{ words }}(?:$|[^{{ letters() }}])
 {%- endmacro %}
 
 {% macro any_of(patterns) -%}(?:{{ patterns | join('|') }}){%- endmacro %}
