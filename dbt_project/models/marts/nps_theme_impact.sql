@@ -30,12 +30,14 @@ with by_category as (
 
 {%- set part = ['promoters', 'detractors', 'answers'] %}
 {%- set total = ['total_promoters', 'total_detractors', 'total_responses'] %}
+{%- set enough_responses = 'total_responses >= ' ~ var('evidence_minimum').interval %}
 
 measured as (
     select
         *,
         case when theme_kind <> 'uncommented' then 1e0 * answers / nullif(commented, 0) end as share,
-        case when category = 'all' then {{ nps_impact(part, total) }} end as impact,
+        case when {{ enough_responses }} and category = 'all' then {{ nps_impact(part, total) }} end as impact,
+        case when {{ enough_responses }} then 100e0 * net_weight / total_responses end as contribution,
         {{ shrunk_impact(part, total) }} as shrunk_impact,
         {{ shrunk_impact_variance(part, total) }} as shrunk_impact_variance
     from by_category
@@ -77,6 +79,7 @@ tests as (
     select
         {{ key | join(', ') }},
         '{{ measure }}' as measure,
+        theme_kind = 'feature' as is_feature,
         2e0 * {{ normal_tail(measure ~ '_z') }} as p
     from with_z
     {{ 'union all' if not loop.last }}
@@ -84,7 +87,7 @@ tests as (
 ),
 
 {{ false_discovery_ctes(
-    'tests', ['survey_type', 'period_grain', 'period_start', 'theme_kind', 'category', 'measure'], 'tested'
+    'tests', ['survey_type', 'period_grain', 'period_start', 'is_feature', 'category', 'measure'], 'tested'
 ) }},
 
 confidence as (
@@ -93,7 +96,6 @@ confidence as (
 
 final as (
     {%- set enough = 'with_z.answers >= ' ~ var('evidence_minimum').interval ~ " and with_z.category = 'all'" %}
-    {%- set enough_responses = 'with_z.total_responses >= ' ~ var('evidence_minimum').interval %}
     {%- set of_theme = ['with_z.promoters', 'with_z.detractors', 'with_z.answers'] %}
     select
         with_z.{{ key[:3] | join(', with_z.') }},
@@ -111,19 +113,14 @@ final as (
         case when {{ enough }} then {{ points(nps(*of_theme)) }} end as nps,
         case when {{ enough }} then {{ points(nps_bound(*of_theme, z='confidence.z', side=-1)) }} end as ci_low,
         case when {{ enough }} then {{ points(nps_bound(*of_theme, z='confidence.z', side=1)) }} end as ci_high,
-        case when {{ enough_responses }} then {{ points('with_z.impact') }} end as impact,
-        case when {{ enough_responses }} then {{ points('100e0 * with_z.net_weight / with_z.total_responses') }} end
-            as contribution,
+        {{ points('with_z.impact') }} as impact,
+        {{ points('with_z.contribution') }} as contribution,
         cast(with_z.previous_answers as bigint) as previous_answers,
         {{ six_digits('with_z.previous_share') }} as previous_share,
         {{ six_digits('with_z.share - with_z.previous_share') }} as share_change,
         {{ significance_measures('share_test', 'share_') }},
-        case when with_z.previous_{{ enough_responses.split('.')[1] }} then {{ points('with_z.previous_impact') }} end
-            as previous_impact,
-        case
-            when {{ enough_responses }} and with_z.previous_{{ enough_responses.split('.')[1] }}
-                then {{ points('with_z.impact - with_z.previous_impact') }}
-        end as impact_change,
+        {{ points('with_z.previous_impact') }} as previous_impact,
+        {{ points('with_z.impact - with_z.previous_impact') }} as impact_change,
         {{ significance_measures('impact_test', 'impact_') }}
     from with_z
     cross join confidence
