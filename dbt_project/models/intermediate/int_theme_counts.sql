@@ -7,10 +7,11 @@ with periods as (
     where segment = 'all' and period_grain in ('month', 'quarter', 'year')
 ),
 
-daily as (
+-- By month first: quarters and years are made of months, and days would be thirty times as many groups.
+monthly as (
     select
         survey_type,
-        response_date,
+        {{ date_start('month', 'response_date') }} as month_start,
         theme,
         feature,
         category,
@@ -19,49 +20,49 @@ daily as (
         count(case when is_first_of_feature then 1 end) as feature_answers,
         sum(weight) as weight
     from {{ ref('int_answer_themes') }}
-    group by survey_type, response_date, theme, feature, category
+    group by survey_type, {{ date_start('month', 'response_date') }}, theme, feature, category
 ),
 
 of_kind as (
     select
         survey_type,
-        response_date,
+        month_start,
         case when theme = 'unclassified' then theme else 'theme' end as theme_kind,
         theme,
         feature,
         category,
         answers,
         weight
-    from daily
+    from monthly
     union all
     select
         survey_type,
-        response_date,
+        month_start,
         'feature' as theme_kind,
         feature as theme,
         feature,
         category,
         feature_answers as answers,
         weight
-    from daily
+    from monthly
     where feature is not null
     union all
     select
         survey_type,
-        response_date,
+        month_start,
         'commented' as theme_kind,
         'commented' as theme,
         null as feature,
         category,
         commented_answers as answers,
         commented_answers as weight
-    from daily
+    from monthly
 ),
 
-by_day as (
+by_month as (
     select
         survey_type,
-        response_date,
+        month_start,
         theme_kind,
         theme,
         feature,
@@ -70,24 +71,24 @@ by_day as (
         sum(case when category = '{{ count[:-1] }}' then weight else 0 end) as {{ count }}_weight{{ ',' if not loop.last }}
         {%- endfor %}
     from of_kind
-    group by survey_type, response_date, theme_kind, theme, feature
+    group by survey_type, month_start, theme_kind, theme, feature
 ),
 
 by_period as (
     {%- for grain in ['month', 'quarter', 'year'] %}
     select
-        by_day.survey_type,
+        by_month.survey_type,
         '{{ grain }}' as period_grain,
         dates.{{ grain }}_start as period_start,
-        by_day.theme_kind,
-        by_day.theme,
+        by_month.theme_kind,
+        by_month.theme,
         {%- for count in counts %}
-        sum(by_day.{{ count }}) as {{ count }},
-        sum(by_day.{{ count }}_weight) as {{ count }}_weight{{ ',' if not loop.last }}
+        sum(by_month.{{ count }}) as {{ count }},
+        sum(by_month.{{ count }}_weight) as {{ count }}_weight{{ ',' if not loop.last }}
         {%- endfor %}
-    from by_day
-    inner join {{ ref('dim_dates') }} as dates on by_day.response_date = dates.date_day
-    group by by_day.survey_type, dates.{{ grain }}_start, by_day.theme_kind, by_day.theme
+    from by_month
+    inner join {{ ref('dim_dates') }} as dates on by_month.month_start = dates.date_day
+    group by by_month.survey_type, dates.{{ grain }}_start, by_month.theme_kind, by_month.theme
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -98,7 +99,7 @@ cells as (
         theme_kind,
         theme,
         feature
-    from by_day
+    from by_month
     where theme_kind <> 'commented'
     union all
     select distinct
