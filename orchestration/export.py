@@ -51,6 +51,9 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
     """
     tables = {
         "dim_owners": "owner_id in (from domain)",
+        "dim_owner_hierarchy": "owner_id in (from domain) and manager_id in (from domain)",
+        "nps_by_owner": "owner_id in (from domain)",
+        "nps_by_account": "owner_id in (from domain)",
         "dim_accounts": "owner_id in (from domain)",
         "dim_contacts": "account_id in (select account_id from export.dim_accounts)",
         "fct_nps_responses": "owner_id in (from domain)",
@@ -59,22 +62,7 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
     }
     with duckdb.connect() as connection:
         _open(connection, settings, target)
-        connection.execute(
-            """
-            create temp table domain as
-            with recursive reports (owner_id) as (
-                select owner_id from published.marts.dim_owners where owner_id = $owner
-                union
-                select owners.owner_id
-                from published.marts.dim_owners as owners
-                inner join reports on owners.manager_id = reports.owner_id
-            )
-            from reports
-            """,
-            {"owner": owner_id},
-        )
-        if not connection.execute("from domain").fetchall():
-            raise ConfigError(f"{owner_id}: no such owner; marts.dim_owners lists them")
+        note_domain(connection, owner_id)
         for table, condition in tables.items():
             connection.execute(f"create table export.{table} as from published.marts.{table} where {condition}")
         # Who stands above, and what belongs to others, is not of this domain.
@@ -87,6 +75,25 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
         connection.execute("detach export")
     _finish(target)
     return rows
+
+
+def note_domain(connection: duckdb.DuckDBPyConnection, owner_id: str) -> None:
+    """Note in the temporary table `domain` the owner and everybody who reports to them, at any distance.
+
+    The published file is attached as `published`.
+
+    Raises:
+        ConfigError: there is no such owner.
+    """
+    connection.execute(
+        """
+        create temp table domain as
+        select owner_id from published.marts.dim_owner_hierarchy where manager_id = $owner
+        """,
+        {"owner": owner_id},
+    )
+    if not connection.execute("from domain").fetchall():
+        raise ConfigError(f"{owner_id}: no such owner; marts.dim_owners lists them")
 
 
 def export_outside(settings: Settings, target: Path) -> tuple[int, int]:
