@@ -73,7 +73,7 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
         """)
         rows = {name: len(connection.execute(f"select 1 from export.{name}").fetchall()) for name in tables}
         connection.execute("detach export")
-    _finish(target)
+    finish(target)
     return rows
 
 
@@ -153,7 +153,7 @@ def export_outside(settings: Settings, target: Path) -> tuple[int, int]:
             "select count(*) filter (not is_hidden), count(*) filter (is_hidden) from export.nps_by_segment_period"
         ).fetchall()
         connection.execute("detach export")
-    _finish(target)
+    finish(target)
     return visible, hidden
 
 
@@ -199,22 +199,33 @@ def shown_periods(
     return shown
 
 
-def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:
+def attach_published(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Attach the published file as `published`.
+
+    Raises:
+        ConfigError: nothing is published.
+    """
     if not settings.serving.exists():
         raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
-    draft = _draft(target)
+    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
+
+
+def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:
+    attach_published(connection, settings)
+    draft = draft_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
-    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
     connection.execute(f"attach {literal(draft)} as export (storage_version '{STORAGE_VERSION}')")
 
 
-def _draft(target: Path) -> Path:
+def draft_of(target: Path) -> Path:
+    """Where a file is written before it takes its place."""
     return target.with_name(f"{target.name}.tmp")
 
 
-def _finish(target: Path) -> None:
-    draft = _draft(target)
+def finish(target: Path) -> None:
+    """Put the finished draft in its place."""
+    draft = draft_of(target)
     flush(draft)
     draft.replace(target)
     flush(target.parent)
