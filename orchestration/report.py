@@ -230,6 +230,7 @@ def _open_cases(connection: duckdb.DuckDBPyConnection) -> list[Row] | None:
         left join published.marts.dim_accounts as accounts
             on cases.account_id = accounts.account_id and accounts.owner_id in (from domain)
         where cases.owner_id in (from domain) and cases.state <> 'resolved'
-        order by case cases.state when 'overdue' then 0 when 'open' then 1 else 2 end, cases.due_at desc, cases.response_id
+        order by
+            case cases.state when 'overdue' then 0 when 'open' then 1 else 2 end, cases.due_at desc, cases.response_id
         """,
     )

@@ -38,6 +38,10 @@
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_customer': 'boolean',
             'is_deleted': 'boolean', 'valid_from': 'timestamp', 'observed_at': 'timestamp',
         },
+        'opportunities': {
+            'opportunity_id': string, 'account_id': string, 'amount': 'decimal(18, 2)', 'is_won': 'boolean',
+            'is_closed': 'boolean', 'is_deleted': 'boolean', 'close_date': 'date',
+        },
         'vendor_totals': {
             'source_system': string, 'starts_at': 'timestamp', 'ends_before': 'timestamp', 'promoters': 'bigint',
             'passives': 'bigint', 'detractors': 'bigint',
@@ -114,6 +118,7 @@
             'contact_merges': ['contact_merges'],
             'account_merges': ['account_merges'],
             'account_history': ['accounts', 'account_history'],
+            'opportunities': ['opportunities'],
             'users': ['users'],
         },
         'files': {

@@ -23,6 +23,7 @@ from tests.integration import oracle
 
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 PUBLISHED = {
+    "customer_value_by_category",
     "dim_account_history",
     "dim_accounts",
     "dim_contacts",
@@ -36,6 +37,7 @@ PUBLISHED = {
     "nps_by_account",
     "nps_by_owner",
     "nps_by_segment_period",
+    "nps_category_migration",
     "nps_overall",
     "nps_restatements",
     "nps_change_decomposition",

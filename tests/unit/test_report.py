@@ -51,7 +51,8 @@ def published(tmp_path: Path) -> Settings:
             create schema quality;
             create table quality.publication as select timestamp '2025-07-01 13:00:00' as published_at;
             create table marts.dim_owners as
-            from (values ('m', 'Manager'), ('r1', 'Seller'), ('other', 'Seller'), ('new', null)) as t (owner_id, job_title);
+            from (values ('m', 'Manager'), ('r1', 'Seller'), ('other', 'Seller'), ('new', null))
+            as t (owner_id, job_title);
             create table marts.dim_owner_hierarchy as
             from (values ('m', 'm'), ('r1', 'r1'), ('m', 'r1'), ('other', 'other'), ('new', 'new'))
             as t (manager_id, owner_id);
