@@ -49,6 +49,12 @@ NOT_COMPARED = (
     "quality.publication",
     "quality.quality_vendor_comparison",
     "marts.nps_restatements",
+    "marts.nps_by_account",
+    "marts.nps_account_views",
+    "marts.dim_owner_hierarchy",
+    "marts.nps_by_owner",
+    "marts.nps_category_migration",
+    "marts.customer_value_by_category",
 )
 
 
