@@ -70,14 +70,25 @@
     {%- for count in ['invited', 'delivered', 'answered', 'responses', 'promoters', 'passives', 'detractors'] %}
         cast({{ cell }}.{{ count }} as bigint) as {{ count }},
     {%- endfor %}
-    {%- set promoters, detractors, responses = cell ~ '.promoters', cell ~ '.detractors', cell ~ '.responses' %}
-    {%- set enough = cell ~ '.responses >= ' ~ var('evidence_minimum').interval %}
-        case when {{ enough }} then {{ points(nps(promoters, detractors, responses)) }} end as nps,
-        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, -1)) }} end as ci_low,
-        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, 1)) }} end as ci_high,
+        {{ score_measures(cell, z) }},
         {{ rate(cell ~ '.answered', cell ~ '.delivered') }} as response_rate,
         {{ evidence(cell ~ '.responses') }} as evidence,
         {{ controllable_measures(cell) }}
+{%- endmacro %}
+
+
+{#- The score with its interval, from counts whose names begin with `prefix`, as the names of these columns do. -#}
+{% macro score_measures(cell, z, prefix='') -%}
+    {%- set counts = [] %}
+    {%- for count in ['promoters', 'detractors', 'responses'] %}
+        {%- do counts.append(cell ~ '.' ~ prefix ~ count) %}
+    {%- endfor %}
+    {%- set enough = counts[2] ~ ' >= ' ~ var('evidence_minimum').interval -%}
+        case when {{ enough }} then {{ points(nps(counts[0], counts[1], counts[2])) }} end as {{ prefix }}nps,
+        case when {{ enough }} then {{ points(nps_bound(counts[0], counts[1], counts[2], z, -1)) }} end
+            as {{ prefix }}ci_low,
+        case when {{ enough }} then {{ points(nps_bound(counts[0], counts[1], counts[2], z, 1)) }} end
+            as {{ prefix }}ci_high
 {%- endmacro %}
 
 
@@ -395,6 +406,43 @@
         {%- endfor %}
         + 1e0 / nullif({{ n }}, 0) + 1e0 / nullif({{ m }}, 0)
     )
+{%- endmacro %}
+
+
+{#-
+    The standard error of a weighted mean over accounts, whose answers are not independent of each other, from sums over
+    the accounts: n of them, w = sum of weights, ww = sum of w^2, wwt = sum of w^2 x, wwtt = sum of w^2 x^2, at the mean
+    `mean` of x. sqrt(n / (n - 1) sum w^2 (x - mean)^2) / sum w: Cochran (1977), Sampling Techniques, 6.5. With the
+    number of answers as the weight it is the cluster error of the score of all answers, with 1 that of a mean.
+-#}
+{% macro cluster_error(n, w, ww, wwt, wwtt, mean) -%}
+    sqrt(
+        greatest(0e0, {{ wwtt }} - 2e0 * {{ mean }} * {{ wwt }} + {{ mean }} * {{ mean }} * {{ ww }})
+        * {{ n }} / nullif({{ n }} - 1e0, 0e0)
+    ) / nullif({{ w }}, 0)
+{%- endmacro %}
+
+
+{#-
+    One bound, in points, of a mean -1..1 with that error; null where it is 0: where nothing varies, nothing is known of
+    how much it may.
+-#}
+{% macro mean_bound(mean, error, z, side) -%}
+    100e0 * greatest(-1e0, least(1e0, {{ mean }} {{ '-' if side < 0 else '+' }} {{ z }} * nullif({{ error }}, 0e0)))
+{%- endmacro %}
+
+
+{#- One bound of the Wilson interval of a share of `trials`; null where there are none. Wilson (1927), JASA 22(158). -#}
+{% macro wilson_bound(successes, trials, z, side) -%}
+    case
+        when {{ trials }} > 0
+            then (
+                {{ successes }} + {{ z }} * {{ z }} / 2e0
+                {{ '-' if side < 0 else '+' }} {{ z }} * sqrt(
+                    1e0 * {{ successes }} * ({{ trials }} - {{ successes }}) / {{ trials }} + {{ z }} * {{ z }} / 4e0
+                )
+            ) / ({{ trials }} + {{ z }} * {{ z }})
+    end
 {%- endmacro %}
 
 

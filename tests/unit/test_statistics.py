@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from tests.conftest import ROOT
 
@@ -259,3 +260,39 @@ def test_lead_is_the_bound_of_the_difference(one: tuple[int, int, int], rest: tu
     lead = SQL.nps_lead("p", "d", "n", "p0", "d0", "n0", 2.5)
     found = evaluate(lead, p=[p], d=[d], n=[sum(one)], p0=[p0], d0=[d0], n0=[sum(rest)])
     assert found[0] == pytest.approx(100 * (theta - theta0 - 2.5 * math.sqrt(variance + variance0)), abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(1, 500)), min_size=2, max_size=12))
+def test_cluster_error_is_that_of_the_accounts(accounts: list[tuple[int, int, int]]) -> None:
+    """From sums, for the score of all answers, the mean of the accounts and the mean by revenue."""
+    counts, detractors, revenue = (np.array(column, dtype=float) for column in zip(*accounts, strict=True))
+    n = counts + detractors
+    if (n == 0).any():
+        return
+    theta = (counts - detractors) / n
+    for weight in (n, np.ones(len(n)), revenue):
+        mean = float(np.sum(weight * theta) / np.sum(weight))
+        spread = np.sum(weight**2 * (theta - mean) ** 2)
+        expected = math.sqrt(len(n) / (len(n) - 1) * spread) / np.sum(weight)
+        sums = {
+            "n": [len(n)],
+            "w": [float(np.sum(weight))],
+            "ww": [float(np.sum(weight**2))],
+            "wwt": [float(np.sum(weight**2 * theta))],
+            "wwtt": [float(np.sum(weight**2 * theta**2))],
+            "mean": [mean],
+        }
+        found = evaluate(SQL.cluster_error(*sums), **sums)
+        assert found[0] == pytest.approx(expected, abs=1e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_interval(trials: int, share: float, level: float) -> None:
+    successes = round(share * trials)
+    z = float(stats.norm.ppf((1 + level) / 2))
+    expected = proportion_confint(successes, trials, 1 - level, method="wilson")
+    for side, bound in zip((-1, 1), expected, strict=True):
+        found = evaluate(SQL.wilson_bound("x", "n", repr(z), side), x=[successes], n=[trials])
+        assert found[0] == pytest.approx(bound, abs=1e-9)
