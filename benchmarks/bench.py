@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to work; raw files and lake found there are used again")
     parser.add_argument("--keep", action="store_true", help="leave everything there for a look")
     parser.add_argument("--only-loading", action="store_true", help="load a CSV file of so many answers, and stop")
-    parser.add_argument("--only-themes", action="store_true", help="classify labelled and so many other comments, and stop")
+    parser.add_argument(
+        "--only-themes", action="store_true", help="classify labelled and so many other comments, and stop"
+    )
     options = parser.parse_args(arguments)
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with working_folder(options.folder, keep=options.keep) as folder:
         if options.only_themes:
             settings = Settings(config_dir=ROOT, data_dir=folder.resolve())
-            compile_themes(settings)
+            build_little(settings)
             print_themes(settings, options.answers, Console())
             return 0
         compare_loading(folder.resolve(), options.answers, Console())
@@ -315,11 +317,10 @@ def deliver_batch(landing: Path, days: int) -> int:
 # ---------------------------------------------------------------------------------------------- building
 
 
-def build(settings: Settings, *selected: str) -> tuple[Cost, list[tuple[str, float]]]:
-    """Build seeds and models with dbt, all or those selected; what it took, and each of them with its seconds."""
+def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
+    """Build seeds and models with dbt; what it took, and each of them with its seconds."""
     dbt = str(Path(sys.executable).with_name("dbt"))
     command = [dbt, "build", "--exclude-resource-type", "test", "unit_test", *dbt_vars(load_sources(settings))]
-    command += ["--select", *selected] if selected else []
     cost = run_measured(command, settings.environment())
     return cost, model_seconds(settings.dbt_target / "run_results.json")
 
@@ -379,27 +380,22 @@ def guard_costs(folder: Path, run_cpu_seconds: float) -> Table:
 # ---------------------------------------------------------------------------------------------- themes
 
 
-def compile_themes(settings: Settings) -> None:
-    """Build the model that classifies comments over no answers, so that its SQL lies there."""
-    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+def build_little(settings: Settings) -> None:
+    """Build a company of few answers, so that the SQL of the models lies there."""
+    generate(settings.landing, answers=2_000, invitations_per_answer=INVITATIONS_PER_ANSWER, file_format="parquet")
+    load(settings)
     declare_results(settings.check_results)
     settle_log(settings)
-    loader.prepare_lake(load_sources(settings).tables, settings.lake)
-    with duckdb.connect(settings.warehouse) as warehouse:
-        warehouse.execute("""
-            create schema marts;
-            create table marts.fct_nps_responses (
-                response_id text, survey_type text, response_date date, category text, comment text, language text
-            )
-        """)
-    build(settings, "themes", "negations", MODEL.stem)
+    build(settings)
 
 
 def print_themes(settings: Settings, comments: int, console: Console) -> None:
     """How well comments are classified by the model as dbt compiled it, and what so many of them take."""
     compiled = settings.dbt_target / "compiled" / "nps" / MODEL
     console.print(quality(compiled))
-    console.print(f"classified {comments:,} comments at {seconds_per_million(compiled, comments):,.1f} s CPU per million")
+    console.print(
+        f"classified {comments:,} comments at {seconds_per_million(compiled, comments):,.1f} s CPU per million"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- comparing
