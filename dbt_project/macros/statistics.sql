@@ -358,3 +358,32 @@
         + 1e0 / nullif({{ n }}, 0) + 1e0 / nullif({{ m }}, 0)
     )
 {%- endmacro %}
+
+
+{#-
+    One bound of the interval of a share: `successes` of `trials`, columns of counts. Wilson (1927), "Probable inference,
+    the law of succession, and statistical inference", JASA 22. `side` is -1 or 1.
+-#}
+{% macro wilson_bound(successes, trials, z, side) -%}
+    (
+        1e0 * {{ successes }} / nullif({{ trials }}, 0) + {{ z }} * {{ z }} / (2e0 * nullif({{ trials }}, 0))
+        {{ '-' if side < 0 else '+' }} {{ z }} * sqrt(
+            1e0 * {{ successes }} * ({{ trials }} - {{ successes }}) / nullif({{ trials }}, 0)
+            + {{ z }} * {{ z }} / 4e0
+        ) / nullif({{ trials }}, 0)
+    ) / (1e0 + {{ z }} * {{ z }} / nullif({{ trials }}, 0))
+{%- endmacro %}
+
+
+{#-
+    One bound of the interval of the difference of two independent shares, `share` - `share_0`, each a mapping of SQL:
+    {rate, low, high} with the bounds of wilson_bound. Newcombe (1998), "Interval estimation for the difference between
+    independent proportions", Statistics in Medicine 17, method 10.
+-#}
+{% macro newcombe_bound(share, share_0, side) -%}
+    {%- set near, far = ('low', 'high') if side < 0 else ('high', 'low') -%}
+    {{ share.rate }} - {{ share_0.rate }} {{ '-' if side < 0 else '+' }} sqrt(
+        ({{ share.rate }} - {{ share[near] }}) * ({{ share.rate }} - {{ share[near] }})
+        + ({{ share_0[far] }} - {{ share_0.rate }}) * ({{ share_0[far] }} - {{ share_0.rate }})
+    )
+{%- endmacro %}
