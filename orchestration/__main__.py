@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.alerts import read_configuration, send_alerts
-from orchestration.exclusions import check_exclusions
 from orchestration.extractors import load_extractors
 from orchestration.faults import explained
 from orchestration.loader import LakeFault, hold_lake, registered_loads, verify_loads
+from orchestration.reference import check_reference
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import load_sources
 
@@ -145,7 +145,7 @@ def run(settings: Settings, console: Console) -> int:
     settings.landing.mkdir(parents=True, exist_ok=True)
     load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
-    check_exclusions(settings)
+    check_reference(settings)
     read_configuration(settings)
     hold_lake(settings.lake)
     console.print("[dim]Starting Dagster ...[/]")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
-from pathlib import Path
 
 import duckdb
 
-from orchestration.settings import ConfigError, Settings
+from orchestration.reference_lines import day_faults, read_lines, reference_file, refuse
+from orchestration.settings import Settings
 
 COLUMNS = (
     "source_system", "source_response_id", "field", "pattern", "starts_on", "ends_on", "effect", "reason",
@@ -25,33 +24,14 @@ def check_exclusions(settings: Settings) -> None:
     Raises:
         ConfigError: the file is missing or wrong; each line of the message names the file, the line and the fault.
     """
-    path = settings.config_dir / "seeds" / "reference" / "exclusions.csv"
-    surveys = path.with_name("surveys.csv")
-    for file in (path, surveys):
-        if not file.exists():
-            raise ConfigError(f"{file}: no such file; copy the one in seeds/reference")
-    with surveys.open(encoding="utf-8-sig", newline="") as lines:
+    path = reference_file(settings, "exclusions.csv")
+    with reference_file(settings, "surveys.csv").open(encoding="utf-8-sig", newline="") as lines:
         catalogue = [(row["source_system"], row["survey_id"]) for row in csv.DictReader(lines)]
-    faults = [f"{path}:{line}: {fault}" for line, fault in _faults(path, settings.variables["sources"], catalogue)]
-    if faults:
-        raise ConfigError("\n".join(faults))
-
-
-def _faults(path: Path, sources: Sequence[str], surveys: Sequence[tuple[str, str]]) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines, duckdb.connect() as engine:
-        reader = csv.reader(lines)
-        header = next(reader, [])
-        if sorted(header) != sorted(COLUMNS):
-            yield 1, f"the columns must be {','.join(COLUMNS)}"
-            return
-        begins = reader.line_num + 1
-        for values in reader:
-            if len(values) != len(header):
-                yield begins, f"{len(values)} fields where the header has {len(header)}"
-            else:
-                for fault in _rule_faults(dict(zip(header, values, strict=True)), sources, surveys, engine):
-                    yield begins, fault
-            begins = reader.line_num + 1
+    rows, faults = read_lines(path, COLUMNS)
+    with duckdb.connect() as engine:
+        for line, rule in rows:
+            faults += [(line, fault) for fault in _rule_faults(rule, settings.variables["sources"], catalogue, engine)]
+    refuse(path, faults)
 
 
 def _rule_faults(
@@ -74,21 +54,12 @@ def _rule_faults(
         yield f"field {rule['field']!r} must be one of {', '.join(FIELDS)}"
     else:
         yield from _pattern_faults(rule["field"], pattern, [s for of, s in surveys if source in ("", of)], engine)
-    yield from _day_faults(rule)
+    yield from day_faults(rule, "starts_on", "ends_on", "approved_on")
     if rule["effect"] not in EFFECTS:
         yield f"effect {rule['effect']!r} must be one of {', '.join(EFFECTS)}"
     for name in ("reason", "approved_by", "approved_on"):
         if not rule[name].strip():
             yield f"{name} is missing"
-
-
-def _day_faults(rule: Mapping[str, str]) -> Iterator[str]:
-    starts_on, ends_on = (_day(rule[name]) for name in ("starts_on", "ends_on"))
-    for name in ("starts_on", "ends_on", "approved_on"):
-        if rule[name] and _day(rule[name]) is None:
-            yield f"{name} {rule[name]!r} is no day; write one like 2025-03-31"
-    if starts_on and ends_on and starts_on > ends_on:
-        yield f"starts_on {starts_on} is after ends_on {ends_on}"
 
 
 def _pattern_faults(
@@ -104,10 +75,3 @@ def _pattern_faults(
     else:
         if field == "survey" and not (found and found[0]):
             yield f"pattern {pattern!r} matches no survey_id of surveys.csv"
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

@@ -12,12 +12,12 @@ import dagster as dg
 
 from expectations.thresholds import read_thresholds
 from orchestration import loader
-from orchestration.exclusions import check_exclusions
 from orchestration.extractors import Extractor
 from orchestration.landing import extracted_keys
 from orchestration.loader import Load
 from orchestration.quality import as_check_result
 from orchestration.readers import RefusedFile
+from orchestration.reference import check_reference
 from orchestration.settings import Settings
 from orchestration.sources import Sources, Table
 
@@ -209,7 +209,7 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
         can_subset=True,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        check_exclusions(settings)  # read when Dagster has long been started, and before anything else happens
+        check_reference(settings)  # read when Dagster has long been started, and before anything else happens
         loader.hold_lake(settings.lake)
         # A check started alone means its table: there is nothing to judge but new files.
         selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}

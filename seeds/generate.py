@@ -31,6 +31,8 @@ WHOLE = {
     "salesforce.account": "id",
     "salesforce.account_history": "id, _fivetran_start",
     "salesforce.contact": "id",
+    "salesforce.opportunity": "id",
+    "salesforce.task": "id",
     "salesforce.user": "id",
 }
 

@@ -21,6 +21,9 @@ set variable starts_at = cast(1688169600 as bigint);  -- 2023-07-01
 set variable ends_at = cast(1751328000 as bigint);  -- 2025-07-01
 set variable dip_starts_at = cast(1725148800 as bigint);  -- 2024-09-01
 set variable dip_ends_at = cast(1735689600 as bigint);  -- 2025-01-01
+-- Two actions of seeds/reference/actions.csv start on this day: one for the plan Starter, which works, and one for
+-- APAC, which does not.
+set variable actions_start_at = cast(1709251200 as bigint);  -- 2024-03-01
 
 -- Pseudo-random draws come from md5, which no version of DuckDB may change, unlike hash() and random().
 create macro draw(salt, key) as md5_number_lower(concat_ws(':', getvariable('seed'), salt, key));
@@ -433,6 +436,30 @@ from (values
     ('padded', 1, 0, 'counted'), ('future', 1, 0, 'invalid_time'), ('no time', 1, 0, 'invalid_time')
 ) as arrivals (fault, version, months_later, decision);
 
+create macro score_of(bits, points) as case
+    when pick(bits, 0, 1000) < greatest(15, 335 - 5 * points) then
+        case
+            when pick(bits, 1, 100) < 6 then 0
+            when pick(bits, 1, 100) < 10 then 1
+            when pick(bits, 1, 100) < 16 then 2
+            when pick(bits, 1, 100) < 26 then 3
+            when pick(bits, 1, 100) < 36 then 4
+            when pick(bits, 1, 100) < 61 then 5
+            else 6
+        end
+    when pick(bits, 0, 1000) < greatest(15, 335 - 5 * points) + 330 then if(pick(bits, 1, 100) < 40, 7, 8)
+    else if(pick(bits, 1, 100) < 46, 9, 10)
+end;
+create macro category_of(score) as
+    case when score >= 9 then 'promoter' when score >= 7 then 'passive' else 'detractor' end;
+
+-- Of twenty owners one calls every detractor back at once, one nobody, and the others now and then.
+create macro calls_back(owner_no, answer_no) as case
+    when owner_no % 20 = 0 then true
+    when owner_no % 20 = 1 then false
+    else coalesce(owner_no >= 0 and pick(draw('call back', answer_no), 0, 100) < 45, false)
+end;
+
 -- One row per answer as it was meant, with at most one fault, so that its decision is beyond doubt.
 create table answers as
 with given as (
@@ -470,12 +497,15 @@ modelled as (
         answered_at,
         month_no,
         region,
+        linked_account_no,
+        owner_no,
         coalesce(region = 'EMEA', false) and answered_at >= getvariable('dip_starts_at')
             and answered_at < getvariable('dip_ends_at') as is_in_dip,
         case survey when 'post-support' then 33 when 'post-invoice' then 18 when 'onboarding-end' then 43 else 24 end
         + case plan when 'Enterprise' then 14 when 'Starter' then -13 else 0 end
         + case region when 'Americas' then 3 when 'APAC' then -2 else 0 end
-        + coalesce(mood, 0) - if(is_in_dip, 52, 0) as points,
+        + coalesce(mood, 0) - if(is_in_dip, 52, 0)
+        + if(plan = 'Starter' and answered_at >= getvariable('actions_start_at'), 40, 0) as points,
         case
             when invitation_no is null or (fault_no <= 6 and month_no > 21) then 'none'
             when fault is not null then fault
@@ -489,26 +519,28 @@ modelled as (
         on versions.record_no = numbered.linked_account_no
         and numbered.answered_at >= versions.valid_from
         and numbered.answered_at < coalesce(versions.valid_to, getvariable('ends_at'))
+),
+
+-- Who is called back after a bad answer gives a better one the next time.
+called_back as (
+    select
+        *,
+        coalesce(
+            person_no is not null and lag(
+                calls_back(owner_no, answer_no)
+                and category_of(score_of(draw('score', answer_no || '/1'), points)) = 'detractor'
+            ) over (partition by person_no order by answer_no),
+            false
+        ) as is_after_call
+    from modelled
 )
 
-select * replace (if(fault in ('none', 'csat'), null, score_text) as score_text) from modelled;
-
-create macro score_of(bits, points) as case
-    when pick(bits, 0, 1000) < greatest(15, 335 - 5 * points) then
-        case
-            when pick(bits, 1, 100) < 6 then 0
-            when pick(bits, 1, 100) < 10 then 1
-            when pick(bits, 1, 100) < 16 then 2
-            when pick(bits, 1, 100) < 26 then 3
-            when pick(bits, 1, 100) < 36 then 4
-            when pick(bits, 1, 100) < 61 then 5
-            else 6
-        end
-    when pick(bits, 0, 1000) < greatest(15, 335 - 5 * points) + 330 then if(pick(bits, 1, 100) < 40, 7, 8)
-    else if(pick(bits, 1, 100) < 46, 9, 10)
-end;
-create macro category_of(score) as
-    case when score >= 9 then 'promoter' when score >= 7 then 'passive' else 'detractor' end;
+select
+    * exclude (is_after_call) replace (
+        points + if(is_after_call, 45, 0) as points,
+        if(fault in ('none', 'csat'), null, score_text) as score_text
+    )
+from called_back;
 
 -- One row per row of the exports, with the decision it must get.
 create table delivered as
@@ -560,6 +592,71 @@ select cast(source_response_id as bigint) as response_no, effect
 from read_csv(getvariable('exclusions_csv'), all_varchar = true, header = true);
 update delivered set decision = 'excluded_by_steward'
 where decision = 'counted' and response_no in (select response_no from exclusions where effect = 'exclude');
+
+-- What became of it -----------------------------------------------------------------------------------------
+
+-- One row per detractor who was called back, with the time of the call and, if there was one, of the solution.
+create table calls as
+select
+    response_no,
+    person_no,
+    linked_account_no,
+    owner_no,
+    draw('call', answer_no) as roll,
+    created_at + 3600 * if(owner_no % 20 = 0, 1 + pick(roll, 0, 5), 4 + pick(roll, 0, 190)) as called_at,
+    if(
+        pick(roll, 1, 100) < if(owner_no % 20 = 0, 95, 70), called_at + 3600 * (20 + pick(roll, 2, 300)), null
+    ) as solved_at,
+from delivered
+where decision = 'counted' and category = 'detractor' and linked_account_no is not null
+    and calls_back(owner_no, answer_no) and called_at < getvariable('ends_at');
+
+create table account_answers as
+select linked_account_no as account_no, created_at, category
+from delivered
+where decision = 'counted' and linked_account_no is not null;
+
+-- Four sales per account; whether one is won follows the last answer before it.
+create table opportunities as
+with drawn as (
+    select
+        account_no,
+        sale_no,
+        annual_revenue // 2000 as amount,
+        draw('sale', account_no || '/' || sale_no) as roll,
+        getvariable('starts_at') + 86400 * (180 * sale_no + pick(roll, 0, 180)) as closed_at,
+    from accounts
+    cross join range(4) as sales (sale_no)
+    where not is_duplicate
+)
+
+select
+    drawn.*,
+    account_answers.category,
+    pick(roll, 1, 100) < case account_answers.category
+        when 'promoter' then 65 when 'detractor' then 20 else 42 end as is_won,
+from drawn
+asof left join account_answers
+    on account_answers.account_no = drawn.account_no and account_answers.created_at <= drawn.closed_at;
+
+-- Accounts that left, sooner or later after the last that was heard of them.
+create table lost_accounts as
+with last_answers as (
+    select account_no, max(created_at) as answered_at, arg_max(category, created_at) as category
+    from account_answers
+    group by account_no
+)
+
+select
+    record_no,
+    answered_at + 86400 * (10 + pick(draw('lost', account_no), 1, 60)) as lost_at,
+    category,
+from accounts
+inner join last_answers using (account_no)
+inner join (select record_no, max(valid_from) as changed_at from account_versions group by record_no) using (record_no)
+where not is_duplicate and lost_at < getvariable('ends_at') and lost_at > changed_at
+    and pick(draw('lost', account_no), 0, 100)
+        < case category when 'promoter' then 5 when 'passive' then 25 else 80 end;
 
 -- One row per phrase, numbered within what can be said; `tone` is the category, or `dip`: what the dip was about.
 create table phrases as
@@ -714,6 +811,17 @@ inner join main.people using (person_no)
 where bounced_at is not null;
 
 create view salesforce.account_history as
+with versions as (
+    select account_versions.* replace (coalesce(valid_to, lost_at) as valid_to), false as is_lost
+    from account_versions
+    left join lost_accounts using (record_no)
+    union all
+    select account_versions.* replace (lost_at as valid_from), true
+    from account_versions
+    inner join lost_accounts using (record_no)
+    where valid_to is null
+)
+
 select
     account_id as id,
     name,
@@ -723,7 +831,7 @@ select
     salesforce_id('005', owner_no) as owner_id,
     parent_id,
     if(is_merged, surviving_account_id, null) as master_record_id,
-    'Customer' as type,
+    if(is_lost, 'Former Customer', 'Customer') as type,
     country as billing_country,
     cast(is_merged as varchar) as is_deleted,
     versions.region as region__c,
@@ -733,7 +841,7 @@ select
     iso(valid_from) as _fivetran_start,
     coalesce(iso(valid_to - 1), '9999-12-31T23:59:59Z') as _fivetran_end,
     cast(valid_to is null as varchar) as _fivetran_active,
-from account_versions as versions
+from versions
 inner join accounts using (record_no);
 
 create view salesforce.account as
@@ -756,9 +864,58 @@ select
     cast(is_copy as varchar) as is_deleted,
     name,
     language as language__c,
+    case when pick(draw('consent', person_no), 0, 100) < 35 then 'true'
+        when pick(draw('consent', person_no), 0, 100) < 50 then 'false' end as reference_consent__c,
 from people
 cross join (values (false), (true)) as copies (is_copy)
 where is_in_crm and (has_duplicate or not is_copy);
+
+-- What the owners did: calls after bad answers, and requests to promoters to be a reference.
+create view salesforce.task as
+with tasks as (
+    select
+        salesforce_id('00T', row_number() over (order by response_no)) as id,
+        person_no, linked_account_no, owner_no, 'NPS follow-up' as subject, 'Call' as type,
+        called_at as created_at, solved_at as closed_at,
+    from calls
+    union all
+    select
+        salesforce_id('00R', row_number() over (order by response_no)),
+        person_no, linked_account_no, owner_no, 'Reference request', 'Reference request',
+        created_at + 86400 * 3, created_at + 86400 * 5,
+    from delivered
+    where decision = 'counted' and score = 10 and linked_account_no is not null
+        and pick(draw('reference', answer_no), 0, 100) < 4 and created_at + 86400 * 5 < getvariable('ends_at')
+)
+
+select
+    tasks.id,
+    if(is_in_crm, salesforce_id('003', person_no), null) as who_id,
+    accounts.account_id as what_id,
+    accounts.account_id,
+    salesforce_id('005', owner_no) as owner_id,
+    subject,
+    tasks.type,
+    if(closed_at < getvariable('ends_at'), 'Completed', 'In Progress') as status,
+    cast(coalesce(closed_at < getvariable('ends_at'), false) as varchar) as is_closed,
+    'false' as is_deleted,
+    iso(tasks.created_at) as created_date,
+    if(closed_at < getvariable('ends_at'), iso(closed_at), null) as completed_date_time,
+    left(iso(tasks.created_at), 10) as activity_date,
+from tasks
+inner join people using (person_no)
+inner join accounts on accounts.account_no = tasks.linked_account_no and not accounts.is_duplicate;
+
+create view salesforce.opportunity as
+select
+    salesforce_id('006', account_no * 4 + sale_no) as id,
+    account_id,
+    cast(amount as varchar) as amount,
+    left(iso(closed_at), 10) as close_date,
+    cast(is_won as varchar) as is_won,
+from opportunities
+inner join accounts using (account_no)
+where not is_duplicate and closed_at < getvariable('ends_at');
 
 -- Owners, above them their managers, above those one head.
 create view salesforce.user as
@@ -850,6 +1007,33 @@ select
         )
     ) as invitations_by_month,
     [7, 8, 12] as low_response_months,
+    (
+        select map_from_entries(list((owner_id, counts) order by owner_id))
+        from (
+            select salesforce_id('005', delivered.owner_no) as owner_id, {
+                'detractors': count(*),
+                'called': count(called_at),
+                'solved': count(solved_at) filter (solved_at < getvariable('ends_at'))
+            } as counts
+            from delivered
+            left join calls using (response_no)
+            where decision = 'counted' and delivered.category = 'detractor' and delivered.owner_no is not null
+            group by delivered.owner_no
+        )
+    ) as calls_by_owner,
+    (
+        select map_from_entries(list((category, counts) order by category))
+        from (
+            select coalesce(category, 'none') as category, {'closed': count(*), 'won': count(*) filter (is_won)} as counts
+            from opportunities
+            where closed_at < getvariable('ends_at')
+            group by all
+        )
+    ) as sales_by_last_category,
+    (
+        select map_from_entries(list((category, accounts) order by category))
+        from (select category, count(*) as accounts from lost_accounts group by all)
+    ) as lost_accounts_by_last_category,
     (select count(*) from accounts where not is_duplicate) as accounts,
     (select count(*) from accounts where owner_changed_at is not null) as accounts_with_owner_change,
     (select count(*) from accounts where segment_changed_at is not null) as accounts_with_segment_change,

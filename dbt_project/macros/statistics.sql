@@ -169,8 +169,8 @@
 {#-
     The comparison with an earlier window of the same cell, as CTEs that end in `compared`: the columns of `cells` with
     previous_promoters, previous_detractors, previous_responses, p and q. `offset` is the distance in rows; windows
-    must not overlap. p is two-sided, and only where both windows have directional evidence; q is that of
-    Benjamini & Hochberg (1995), JRSS B 57(1), over the cells of one `family`.
+    must not overlap. p is two-sided, and only where both windows have directional evidence; q is that of the cells of
+    one `family`.
 -#}
 {% macro comparison_ctes(cells, cell_key, order_by, offset, family) -%}
     with_previous as (
@@ -205,15 +205,24 @@
         from with_z
     ),
 
+    {{ false_discovery_ctes('with_p', family, 'compared') }}
+{%- endmacro %}
+
+
+{#-
+    CTEs that end in `name`: the columns of `cells`, one of which is p, and q over the cells of one `family` that have a
+    p: Benjamini & Hochberg (1995), JRSS B 57(1). Where p is empty, q means nothing.
+-#}
+{% macro false_discovery_ctes(cells, family, name) -%}
     ranked as (
         select
             *,
             row_number() over (partition by {{ family | join(', ') }} order by p asc nulls last) as p_rank,
             count(p) over (partition by {{ family | join(', ') }}) as family_size
-        from with_p
+        from {{ cells }}
     ),
 
-    compared as (
+    {{ name }} as (
         select
             *,
             min(p * family_size / p_rank) over (
@@ -236,9 +245,37 @@
     {%- set enough = responses ~ ' >= ' ~ var('evidence_minimum').interval ~ ' and ' ~ enough_0 %}
         case when {{ enough_0 }} then {{ score_0 }} end as previous_nps,
         cast(case when {{ enough }} then {{ score }} - {{ score_0 }} end as decimal(9, 4)) as nps_change,
+        {{ significance_measures(cell) }}
+{%- endmacro %}
+
+
+{#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(). -#}
+{% macro significance_measures(cell) -%}
         {{ six_digits(cell ~ '.p') }} as p_value,
         {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as q_value,
         coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false) as is_significant
+{%- endmacro %}
+
+
+{#-
+    Difference of differences of four independent scores, as a share -2..2, and the variance of it: what the first group
+    gained over what the second one did. Each of `cells` is a list of promoters, detractors and responses: of the
+    first group after and before, of the second after and before. The variances add: Card & Krueger (1994), American
+    Economic Review 84(4), for the design; Rocks (2016) for each score.
+-#}
+{% macro difference_of_differences(cells) -%}
+    {%- set thetas = [] -%}
+    {%- for cell in cells -%}
+        {%- do thetas.append(shrunk_theta(*cell)) -%}
+    {%- endfor -%}
+    (({{ thetas[0] }} - {{ thetas[1] }}) - ({{ thetas[2] }} - {{ thetas[3] }}))
+{%- endmacro %}
+
+
+{% macro difference_of_differences_variance(cells) -%}
+    {%- for cell in cells -%}
+        {{ ' + ' if not loop.first }}{{ shrunk_variance(*cell) }}
+    {%- endfor -%}
 {%- endmacro %}
 
 

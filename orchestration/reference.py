@@ -1,0 +1,90 @@
+"""The reference files that a user edits, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestration.exclusions import check_exclusions
+from orchestration.reference_lines import (
+    day_faults,
+    missing_faults,
+    read_lines,
+    reference_file,
+    refuse,
+    repeated_faults,
+)
+from orchestration.settings import Settings
+
+SURVEY_TYPES = ("relationship", "transactional", "episodic")
+ACTIONS = (
+    "action_id", "action_name", "starts_on", "survey_type", "segment", "segment_value", "responsible", "description",
+)  # fmt: skip
+BENCHMARKS = (
+    "benchmark_id", "benchmark_name", "survey_type", "segment", "segment_value", "nps", "responses", "starts_on",
+    "ends_on", "source", "published_on",
+)  # fmt: skip
+
+
+def check_reference(settings: Settings) -> None:
+    """Check every line of every file that has rules of its own.
+
+    Raises:
+        ConfigError: a file is missing or wrong; each line of the message names the file, the line and the fault.
+    """
+    check_exclusions(settings)
+    check_actions(settings)
+    check_benchmarks(settings)
+
+
+def check_actions(settings: Settings) -> None:
+    """Check every line of actions.csv.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    path = reference_file(settings, "actions.csv")
+    rows, faults = read_lines(path, ACTIONS)
+    for line, row in rows:
+        found = [*missing_faults(row, "action_id", "action_name", "starts_on"), *day_faults(row, "starts_on")]
+        if row["survey_type"] and row["survey_type"] not in SURVEY_TYPES:
+            found.append(f"survey_type {row['survey_type']!r} must be one of {', '.join(SURVEY_TYPES)}, or empty")
+        faults += [(line, fault) for fault in (*found, *_segment_faults(row, settings))]
+    refuse(path, [*faults, *repeated_faults(rows, "action_id")])
+
+
+def check_benchmarks(settings: Settings) -> None:
+    """Check every line of benchmarks.csv.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    path = reference_file(settings, "benchmarks.csv")
+    rows, faults = read_lines(path, BENCHMARKS)
+    for line, row in rows:
+        found = [
+            *missing_faults(row, "benchmark_id", "benchmark_name", "nps", "source", "published_on"),
+            *day_faults(row, "starts_on", "ends_on", "published_on"),
+        ]
+        if row["survey_type"] not in SURVEY_TYPES:
+            found.append(f"survey_type {row['survey_type']!r} must be one of {', '.join(SURVEY_TYPES)}")
+        if row["nps"] and not _is_between(row["nps"], -100, 100):
+            found.append(f"nps {row['nps']!r} must be a number from -100 to 100")
+        if row["responses"] and not (row["responses"].isdecimal() and int(row["responses"]) > 0):
+            found.append(f"responses {row['responses']!r} must be a whole number above 0, or empty")
+        faults += [(line, fault) for fault in (*found, *_segment_faults(row, settings))]
+    refuse(path, [*faults, *repeated_faults(rows, "benchmark_id")])
+
+
+def _segment_faults(row: Mapping[str, str], settings: Settings) -> Iterator[str]:
+    names = ["all", *(segment["name"] for segment in settings.variables["segments"])]
+    if row["segment"] not in names:
+        yield f"segment {row['segment']!r} must be one of {', '.join(names)}"
+    elif (row["segment"] == "all") != (row["segment_value"] == "all") or not row["segment_value"]:
+        yield "write a value of the segment, and all with all"
+
+
+def _is_between(text: str, least: float, greatest: float) -> bool:
+    try:
+        return least <= float(text) <= greatest
+    except ValueError:
+        return False

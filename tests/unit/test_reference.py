@@ -1,0 +1,70 @@
+"""actions.csv and benchmarks.csv: every fault is refused with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestration.reference import ACTIONS, BENCHMARKS, check_actions, check_benchmarks, check_reference
+from orchestration.settings import ROOT, ConfigError, Settings
+
+
+def settings_with(folder: Path, name: str, *lines: str) -> Settings:
+    reference = folder / "seeds" / "reference"
+    reference.mkdir(parents=True)
+    (reference / name).write_text("\n".join(lines) + "\n")
+    return Settings(config_dir=folder, data_dir=folder / "data")
+
+
+def test_shipped_files_are_valid() -> None:
+    check_reference(Settings(config_dir=ROOT, data_dir=ROOT / "data"))
+    check_reference(Settings(config_dir=ROOT / "examples" / "carpentries", data_dir=ROOT / "data"))
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"actions\.csv: no such file; copy the one in seeds/reference"):
+        check_actions(Settings(config_dir=tmp_path, data_dir=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("a,A,2025-02-30,,all,all,,", "starts_on '2025-02-30' is no day"),
+        ("a,A,,,all,all,,", "starts_on is missing"),
+        ("a,A,2025-03-01,visits,all,all,,", "survey_type 'visits' must be one of relationship, transactional"),
+        ("a,A,2025-03-01,,country,all,,", "segment 'country' must be one of all, region"),
+        ("a,A,2025-03-01,,region,all,,", "write a value of the segment, and all with all"),
+        ("a,A,2025-03-01,,all,EMEA,,", "write a value of the segment, and all with all"),
+        ("a,A,2025-03-01,,region,,,", "write a value of the segment, and all with all"),
+        ("known,A,2025-03-01,,all,all,,", "action_id 'known' is that of line 2"),
+        ("a,A,2025-03-01,,all,all,", "7 fields where the header has 8"),
+    ],
+)
+def test_a_wrong_action_is_refused_with_its_line(line: str, fault: str, tmp_path: Path) -> None:
+    known = 'known,Known,2025-03-01,episodic,region,EMEA,who,"two\nlines"'
+    settings = settings_with(tmp_path, "actions.csv", ",".join(ACTIONS), known, line)
+    with pytest.raises(ConfigError, match=r"actions\.csv:4: ") as refused:
+        check_actions(settings)
+    assert str(refused.value).count("\n") == 0
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("b,B,episodic,all,all,101,,,,s,2025-01-01", "nps '101' must be a number from -100 to 100"),
+        ("b,B,episodic,all,all,nan,,,,s,2025-01-01", "nps 'nan' must be a number from -100 to 100"),
+        ("b,B,episodic,all,all,,,,,s,2025-01-01", "nps is missing"),
+        ("b,B,,all,all,1,,,,s,2025-01-01", "survey_type '' must be one of relationship"),
+        ("b,B,episodic,all,all,1,0,,,s,2025-01-01", "responses '0' must be a whole number above 0"),
+        ("b,B,episodic,all,all,1,9.5,,,s,2025-01-01", "responses '9.5' must be a whole number above 0"),
+        ("b,B,episodic,all,all,1,,2025-02-01,2025-01-31,s,2025-01-01", "starts_on 2025-02-01 is after ends_on"),
+        ("b,B,episodic,all,all,1,,,,,2025-01-01", "source is missing"),
+    ],
+)
+def test_a_wrong_benchmark_is_refused_with_its_line(line: str, fault: str, tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, "benchmarks.csv", ",".join(BENCHMARKS), line)
+    with pytest.raises(ConfigError, match=r"benchmarks\.csv:2: ") as refused:
+        check_benchmarks(settings)
+    assert fault in str(refused.value)
