@@ -25,7 +25,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_zone(zone: str) -> str:
+def check_zone(zone: str) -> str:
+    """The name of a time zone, as it is.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
     try:
         ZoneInfo(zone)
     except Exception:
@@ -38,7 +43,7 @@ class TimeColumn(_Strict):
 
     column: str
     format: str = "iso8601"
-    time_zone: Annotated[str, BeforeValidator(_check_zone)] = "UTC"
+    time_zone: Annotated[str, BeforeValidator(check_zone)] = "UTC"
 
 
 class Flag(_Strict):
