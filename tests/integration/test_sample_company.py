@@ -23,6 +23,7 @@ from tests.integration import oracle
 
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 PUBLISHED = {
+    "detractor_recovery",
     "dim_account_history",
     "dim_accounts",
     "dim_contacts",
@@ -37,6 +38,7 @@ PUBLISHED = {
     "nps_change_decomposition",
     "nps_trailing_window",
     "nps_weighted",
+    "recovery_performance",
     "response_eligibility",
     "response_funnel",
     "response_representativeness",

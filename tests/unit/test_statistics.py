@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from tests.conftest import ROOT
 
@@ -259,3 +260,39 @@ def test_lead_is_the_bound_of_the_difference(one: tuple[int, int, int], rest: tu
     lead = SQL.nps_lead("p", "d", "n", "p0", "d0", "n0", 2.5)
     found = evaluate(lead, p=[p], d=[d], n=[sum(one)], p0=[p0], d0=[d0], n0=[sum(rest)])
     assert found[0] == pytest.approx(100 * (theta - theta0 - 2.5 * math.sqrt(variance + variance0)), abs=1e-9)
+
+
+def share_intervals(x: list[int], n: list[int], x0: list[int], n0: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Per row: both bounds of the first share, and both of the difference to the second."""
+    z = SQL.confidence_z()
+    shares = [
+        {"rate": f"(1e0 * {s} / {t})"} | {name: f"({SQL.wilson_bound(s, t, z, side)})" for name, side in BOUNDS.items()}
+        for s, t in (("x", "n"), ("x0", "n0"))
+    ]
+    bounds = [shares[0][name] for name in BOUNDS]
+    bounds += [SQL.newcombe_bound(*shares, side) for side in BOUNDS.values()]
+    return np.array([evaluate(bound, x=x, n=n, x0=x0, n0=n0) for bound in bounds]).T
+
+
+BOUNDS = {"low": -1, "high": 1}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.tuples(st.integers(0, 400), st.integers(0, 400)).filter(any)] * 2), min_size=1, max_size=20
+    )
+)
+def test_intervals_of_shares_are_those_of_statsmodels(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+    x, x0 = ([share[0] for share in side] for side in zip(*pairs, strict=True))
+    n, n0 = ([sum(share) for share in side] for side in zip(*pairs, strict=True))
+    for found, *cell in zip(share_intervals(x, n, x0, n0), x, n, x0, n0, strict=True):
+        wilson = proportion_confint(*cell[:2], method="wilson")
+        difference = confint_proportions_2indep(*cell, method="newcomb", compare="diff")
+        assert found == pytest.approx([*wilson, *difference], abs=1e-9)
+
+
+def test_published_intervals_of_shares() -> None:
+    """Newcombe (1998), table II, (a) and (h): 56/70 beside 48/80, and 10/10 beside 0/10."""
+    found = share_intervals([56, 10], [70, 10], [48, 0], [80, 10])
+    assert found[:, 2:].round(4).tolist() == [[0.0524, 0.3339], [0.6075, 1.0]]
