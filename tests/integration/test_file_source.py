@@ -10,8 +10,6 @@ import duckdb
 import pytest
 
 from orchestration.exclusions import COLUMNS
-from orchestration.follow_up import HOLIDAYS
-from orchestration.reference import ACTIONS, BENCHMARKS
 from tests.conftest import Pipeline, unit_tests_passed
 
 SCORES = {
@@ -96,8 +94,6 @@ def shop(tmp_path: Path) -> Pipeline:
     (reference / "staff_domains.csv").write_text("domain,why\nshop.example,our own\n")
     (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
-    for name, columns in {"actions": ACTIONS, "benchmarks": BENCHMARKS, "holidays": HOLIDAYS}.items():
-        (reference / f"{name}.csv").write_text(",".join(columns) + "\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)
     (pipeline.landing / "invited.csv").write_text("Visit,Day,People,Firm\nv1,01.03.2025,400,acme\n")
