@@ -9,8 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.exclusions import COLUMNS
-from tests.conftest import Pipeline, unit_tests_passed
+from tests.conftest import Pipeline, empty_reference, unit_tests_passed
 
 SCORES = {
     "": "missing_score",
@@ -76,8 +75,7 @@ FOLLOW_UPS = {
 def shop(tmp_path: Path) -> Pipeline:
     """A configuration outside the repository: one mapped export, one survey, one segment."""
     config = tmp_path / "config"
-    reference = config / "seeds" / "reference"
-    reference.mkdir(parents=True)
+    reference = empty_reference(config)
     (config / "sources").mkdir()
     (config / "sources" / "shop.yml").write_text(SOURCE)
     (config / "vars.yml").write_text(
@@ -92,7 +90,6 @@ def shop(tmp_path: Path) -> Pipeline:
         "shop,exit,exit,At the exit,transactional,visit,,\n"
     )
     (reference / "staff_domains.csv").write_text("domain,why\nshop.example,our own\n")
-    (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)

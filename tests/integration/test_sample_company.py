@@ -32,6 +32,8 @@ PUBLISHED = {
     "dim_surveys",
     "fct_nps_responses",
     "fct_survey_invitations",
+    "nps_action_impact",
+    "nps_benchmark_gap",
     "nps_by_segment_period",
     "nps_overall",
     "nps_restatements",
