@@ -25,6 +25,7 @@ TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 PUBLISHED = {
     "contact_fatigue",
     "customer_value_by_category",
+    "detractor_recovery",
     "dim_account_history",
     "dim_accounts",
     "dim_contacts",
@@ -46,6 +47,7 @@ PUBLISHED = {
     "nps_change_decomposition",
     "nps_trailing_window",
     "nps_weighted",
+    "recovery_performance",
     "response_eligibility",
     "response_funnel",
     "response_representativeness",
