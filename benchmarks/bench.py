@@ -42,8 +42,8 @@ INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 10 * 365}
-# Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes,
-# whose patterns are the taxonomy's, have figures of their own (benchmarks/themes.py).
+# Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes
+# are measured by themselves (benchmarks/themes.py).
 NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",

@@ -118,7 +118,9 @@ def seconds_per_million(compiled: Path, comments: int) -> float:
             select number, language, list_transform([1, 7, 11], lambda seed: hash(number, seed) % size) as places
             from range({comments}) as numbers (number)
             inner join (
-                select language, max(size) as size, row_number() over (order by language) - 1 as rank, count(*) over () as of
+                select
+                    language, max(size) as size, row_number() over (order by language) - 1 as rank,
+                    count(*) over () as of
                 from few
                 group by language
             ) as languages on number % of = rank;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from orchestration.exclusions import check_exclusions
+from orchestration.follow_up import check_follow_up
 from orchestration.reference_lines import (
     day_faults,
     missing_faults,
@@ -27,7 +28,7 @@ BENCHMARKS = (
 
 
 def check_reference(settings: Settings) -> None:
-    """Check every line of every file that has rules of its own.
+    """Check every line of every file that has rules of its own, and the variable that goes with one.
 
     Raises:
         ConfigError: a file is missing or wrong; each line of the message names the file, the line and the fault.
@@ -35,6 +36,7 @@ def check_reference(settings: Settings) -> None:
     check_exclusions(settings)
     check_actions(settings)
     check_benchmarks(settings)
+    check_follow_up(settings)
     check_themes(settings)
 
 

@@ -447,6 +447,20 @@
 
 
 {#-
+    One bound of the interval of the difference of two independent shares, `share` - `share_0`, each a mapping of SQL:
+    {rate, low, high} with the bounds of wilson_bound. Newcombe (1998), "Interval estimation for the difference between
+    independent proportions", Statistics in Medicine 17, method 10.
+-#}
+{% macro newcombe_bound(share, share_0, side) -%}
+    {%- set near, far = ('low', 'high') if side < 0 else ('high', 'low') -%}
+    {{ share.rate }} - {{ share_0.rate }} {{ '-' if side < 0 else '+' }} sqrt(
+        ({{ share.rate }} - {{ share[near] }}) * ({{ share.rate }} - {{ share[near] }})
+        + ({{ share_0[far] }} - {{ share_0.rate }}) * ({{ share_0[far] }} - {{ share_0.rate }})
+    )
+{%- endmacro %}
+
+
+{#-
     z of the difference of two independent shares, by the share of both together, as in the chi-square test of a table
     of two by two: Fleiss, Levin & Paik (2003), Statistical Methods for Rates and Proportions, chapter 3. Empty where
     both are 0 or both are 1.

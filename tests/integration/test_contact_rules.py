@@ -52,7 +52,7 @@ def test_who_is_not_listed_may_be_asked_and_who_is_has_a_reason(sample: Pipeline
             "select contact_id, survey_type, state, is_allowed_now from marts.contact_fatigue"
         )
     }
-    seen = defaultdict(int)
+    seen: dict[str | None, int] = defaultdict(int)
     for contact, rule in sample.query("select contact_id, match_rule from marts.dim_contacts where not is_staff"):
         sent = asked[contact]
         for kind in KINDS:

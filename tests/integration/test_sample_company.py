@@ -25,6 +25,7 @@ TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 PUBLISHED = {
     "contact_fatigue",
     "customer_value_by_category",
+    "detractor_recovery",
     "dim_account_history",
     "dim_accounts",
     "dim_contacts",
@@ -47,6 +48,7 @@ PUBLISHED = {
     "nps_theme_impact",
     "nps_trailing_window",
     "nps_weighted",
+    "recovery_performance",
     "response_eligibility",
     "response_funnel",
     "response_representativeness",
