@@ -1,7 +1,14 @@
--- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a theme
--- or a comment, and for one category of answers, or all.
+-- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a
+-- theme or a comment, and for one category of answers, or all.
 {%- set directional = var('evidence_minimum').directional %}
 {%- set counts = ['promoters', 'passives', 'detractors'] %}
+{%- set net_weights = {
+    'all': 'promoters_weight - detractors_weight', 'promoters': 'promoters_weight', 'passives': '0',
+    'detractors': '-detractors_weight',
+} %}
+{%- set part = ['promoters', 'detractors', '(promoters + passives + detractors)'] %}
+{%- set total = ['total_promoters', 'total_detractors', 'total_responses'] %}
+{%- set enough_responses = 'total_responses >= ' ~ var('evidence_minimum').interval %}
 {%- set key = ['survey_type', 'period_grain', 'period_start', 'theme_kind', 'theme', 'category'] %}
 
 with by_category as (
@@ -14,24 +21,13 @@ with by_category as (
         commented_{{ of_category | join(' + commented_') }} as commented,
         {{ of_category | join(' + ') }} as answers,
         total_{{ counts | join(' + total_') }} as total_responses,
-        {%- if category == 'all' %}
-        promoters_weight - detractors_weight
-        {%- elif category == 'promoters' %}
-        promoters_weight
-        {%- elif category == 'passives' %}
-        0 * passives_weight
-        {%- else %}
-        -detractors_weight
-        {%- endif %} as net_weight
+        {{ net_weights[category] }} as net_weight
     from {{ ref('int_theme_counts') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
-{%- set part = ['promoters', 'detractors', 'answers'] %}
-{%- set total = ['total_promoters', 'total_detractors', 'total_responses'] %}
-{%- set enough_responses = 'total_responses >= ' ~ var('evidence_minimum').interval %}
-
+-- How far a theme moves the score is a question about all answers, whatever the category.
 measured as (
     select
         *,
@@ -74,6 +70,8 @@ with_z as (
     from with_previous
 ),
 
+-- Share and impact below each other, so that both are corrected alike. What is unclassified is tested with the themes,
+-- since it rises where one is missing; features are made of themes, and tested apart.
 tests as (
     {%- for measure in ['share', 'impact'] %}
     select
