@@ -43,8 +43,7 @@ def answers(sample: Pipeline) -> list[Answer]:
             """
         ).fetchall()
     return [
-        Answer(kind, quarter, points, region, frozenset(themes or ()))
-        for kind, quarter, points, region, themes in rows
+        Answer(kind, quarter, points, region, frozenset(themes or ())) for kind, quarter, points, region, themes in rows
     ]
 
 
