@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known publish rollback export forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint as-known publish rollback export report forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ rollback: setup ## show the publication before again: make rollback [TO=<publica
 export: setup ## write a file for others: make export OWNER=<owner_id> (with all who report to them), or OUTSIDE=1
 	@$(NPS) export $(if $(OWNER),--owner "$(OWNER)") $(if $(OUTSIDE),--outside) $(if $(TO),--to "$(TO)")
 
+report: setup ## write an owner's page for a staff meeting, ready to print: make report OWNER=<owner_id> [TO=<file>]
+	@$(NPS) report "$(OWNER)" $(if $(TO),--to "$(TO)")
+
 forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
 	@$(NPS) forget "$(PERSON)"
 
@@ -76,7 +79,7 @@ test: setup ## lint, and every test; dbt's own tests run inside the pipeline tes
 pytest: setup
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30
 
-bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading]
+bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes]
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000) $(addprefix --only-,$(ONLY))
 
 sample: setup ## make the sample company again (deterministic)

@@ -68,12 +68,12 @@ create temp view raw_contacts as
 select * from read_parquet(getvariable('lake') || '/raw/salesforce/contact/*/data_0.parquet', union_by_name = true, hive_partitioning = false);
 create temp view raw_accounts as
 select
-    id, name, parent_id, owner_id, annual_revenue, number_of_employees, billing_country, is_deleted,
+    id, name, parent_id, owner_id, annual_revenue, number_of_employees, billing_country, type, is_deleted,
     region__c, industry, plan__c, tier__c, customer_since__c, _load_id, _line, null as _fivetran_start
 from read_parquet(getvariable('lake') || '/raw/salesforce/account/*/data_0.parquet', union_by_name = true, hive_partitioning = false)
 union all
 select
-    id, name, parent_id, owner_id, annual_revenue, number_of_employees, billing_country, is_deleted,
+    id, name, parent_id, owner_id, annual_revenue, number_of_employees, billing_country, type, is_deleted,
     region__c, industry, plan__c, tier__c, customer_since__c, _load_id, _line, _fivetran_start
 from read_parquet(getvariable('lake') || '/raw/salesforce/account_history/*/data_0.parquet', union_by_name = true, hive_partitioning = false);
 create temp view raw_users as
@@ -154,6 +154,7 @@ select
     try_cast(annual_revenue as decimal(18, 2)) as annual_revenue,
     try_cast(number_of_employees as bigint) as employees,
     billing_country as country,
+    coalesce(nullif(lower(trim(type)), '') in ('customer', 'customer - direct', 'customer - channel', 'evangelist'), true) as is_customer,
     lower(is_deleted) = 'true' as is_deleted,
     filled(region__c) as region,
     filled(industry) as industry,
@@ -167,7 +168,8 @@ from versions
 window account as (partition by id order by changed_at);
 
 create table marts.dim_account_history as
-select account_id, valid_from, valid_to, is_current, owner_id, region, industry, plan, tier, annual_revenue
+select account_id, valid_from, valid_to, is_current, owner_id, region, industry, plan, tier, annual_revenue,
+    is_customer and not coalesce(is_deleted, false) as is_customer
 from work.account_history
 anti join account_merges on work.account_history.account_id = account_merges.merged_id;
 
@@ -736,6 +738,7 @@ select
     accounts.annual_revenue,
     accounts.employees,
     accounts.account_id is not null as is_in_crm,
+    coalesce(accounts.is_customer, true) as is_customer,
     coalesce(accounts.is_deleted, false) as is_deleted
 from all_accounts
 left join work.account_history as accounts on all_accounts.account_id = accounts.account_id and accounts.is_current

@@ -60,6 +60,9 @@ def command_line() -> argparse.ArgumentParser:
     )
     scope.add_argument("--outside", action="store_true", help="figures in which no small group can be found")
     exporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
+    reporting = commands.add_parser("report", help="write the page of an owner for a staff meeting")
+    reporting.add_argument("owner", metavar="OWNER_ID", help="an owner, with all who report to them")
+    reporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
     forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
     forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("dev", help="open Dagster")
@@ -98,6 +101,8 @@ def main(arguments: Sequence[str]) -> int:
                 return rollback(settings, options.publication, console)
             case "export":
                 return export(settings, options.owner, options.to, console)
+            case "report":
+                return report(settings, options.owner, options.to, console)
             case "forget":
                 return forget(settings, options.person, console)
             case "dev":
@@ -283,8 +288,7 @@ def export(settings: Settings, owner_id: str | None, target: Path | None, consol
     """Write the domain of an owner into a DuckDB file, or without one the figures for anybody."""
     from orchestration.export import export_outside, export_owner  # noqa: PLC0415
 
-    name = f"owner_{re.sub('[^A-Za-z0-9_-]', '_', owner_id)}" if owner_id else "outside"
-    target = target or settings.exports / f"{name}.duckdb"
+    target = target or settings.exports / (f"owner_{_file_name(owner_id)}.duckdb" if owner_id else "outside.duckdb")
     if owner_id:
         rows = export_owner(settings, owner_id, target)
         told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
@@ -292,6 +296,20 @@ def export(settings: Settings, owner_id: str | None, target: Path | None, consol
         told = "{:,} rows shown, {:,} hidden".format(*export_outside(settings, target))
     console.print(f"[green]✓[/] {target}  [dim]{told}[/]", soft_wrap=True)
     return 0
+
+
+def report(settings: Settings, owner_id: str, target: Path | None, console: Console) -> int:
+    """Write the page of an owner for a staff meeting."""
+    from orchestration.report import write_report  # noqa: PLC0415
+
+    target = target or settings.exports / f"report_{_file_name(owner_id)}.html"
+    write_report(settings, owner_id, target)
+    console.print(f"[green]✓[/] {target}  [dim]one page; open it in a browser, print it from there[/]", soft_wrap=True)
+    return 0
+
+
+def _file_name(owner_id: str) -> str:
+    return re.sub("[^A-Za-z0-9_-]", "_", owner_id)
 
 
 def forget(settings: Settings, person: str, console: Console) -> int:

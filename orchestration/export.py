@@ -52,6 +52,9 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
     """
     tables = {
         "dim_owners": "owner_id in (from domain)",
+        "dim_owner_hierarchy": "owner_id in (from domain) and manager_id in (from domain)",
+        "nps_by_owner": "owner_id in (from domain)",
+        "nps_by_account": "owner_id in (from domain)",
         "dim_accounts": "owner_id in (from domain)",
         "dim_contacts": "account_id in (select account_id from export.dim_accounts)",
         "fct_nps_responses": "owner_id in (from domain)",
@@ -62,22 +65,7 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
     }
     with duckdb.connect() as connection:
         _open(connection, settings, target)
-        connection.execute(
-            """
-            create temp table domain as
-            with recursive reports (owner_id) as (
-                select owner_id from published.marts.dim_owners where owner_id = $owner
-                union
-                select owners.owner_id
-                from published.marts.dim_owners as owners
-                inner join reports on owners.manager_id = reports.owner_id
-            )
-            from reports
-            """,
-            {"owner": owner_id},
-        )
-        if not connection.execute("from domain").fetchall():
-            raise ConfigError(f"{owner_id}: no such owner; marts.dim_owners lists them")
+        note_domain(connection, owner_id)
         for table, condition in tables.items():
             connection.execute(f"create table export.{table} as from published.marts.{table} where {condition}")
         # Who stands above, and what belongs to others, is not of this domain.
@@ -92,8 +80,27 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
             )
         rows = {name: len(connection.execute(f"select 1 from export.{name}").fetchall()) for name in tables}
         connection.execute("detach export")
-    _finish(target)
+    finish(target)
     return rows
+
+
+def note_domain(connection: duckdb.DuckDBPyConnection, owner_id: str) -> None:
+    """Note in the temporary table `domain` the owner and everybody who reports to them, at any distance.
+
+    The published file is attached as `published`.
+
+    Raises:
+        ConfigError: there is no such owner.
+    """
+    connection.execute(
+        """
+        create temp table domain as
+        select owner_id from published.marts.dim_owner_hierarchy where manager_id = $owner
+        """,
+        {"owner": owner_id},
+    )
+    if not connection.execute("from domain").fetchall():
+        raise ConfigError(f"{owner_id}: no such owner; marts.dim_owners lists them")
 
 
 def export_outside(settings: Settings, target: Path) -> tuple[int, int]:
@@ -153,7 +160,7 @@ def export_outside(settings: Settings, target: Path) -> tuple[int, int]:
             "select count(*) filter (not is_hidden), count(*) filter (is_hidden) from export.nps_by_segment_period"
         ).fetchall()
         connection.execute("detach export")
-    _finish(target)
+    finish(target)
     return visible, hidden
 
 
@@ -199,22 +206,33 @@ def shown_periods(
     return shown
 
 
-def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:
+def attach_published(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Attach the published file as `published`.
+
+    Raises:
+        ConfigError: nothing is published.
+    """
     if not settings.serving.exists():
         raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
-    draft = _draft(target)
+    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
+
+
+def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:
+    attach_published(connection, settings)
+    draft = draft_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
-    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
     connection.execute(f"attach {literal(draft)} as export (storage_version '{STORAGE_VERSION}')")
 
 
-def _draft(target: Path) -> Path:
+def draft_of(target: Path) -> Path:
+    """Where a file is written before it takes its place."""
     return target.with_name(f"{target.name}.tmp")
 
 
-def _finish(target: Path) -> None:
-    draft = _draft(target)
+def finish(target: Path) -> None:
+    """Put the finished draft in its place."""
+    draft = draft_of(target)
     flush(draft)
     draft.replace(target)
     flush(target.parent)

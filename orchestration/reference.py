@@ -15,6 +15,7 @@ from orchestration.reference_lines import (
     repeated_faults,
 )
 from orchestration.settings import Settings
+from orchestration.themes import check_themes
 
 SURVEY_TYPES = ("relationship", "transactional", "episodic")
 ACTIONS = (
@@ -36,6 +37,7 @@ def check_reference(settings: Settings) -> None:
     check_actions(settings)
     check_benchmarks(settings)
     check_follow_up(settings)
+    check_themes(settings)
 
 
 def check_actions(settings: Settings) -> None:

@@ -341,7 +341,7 @@ def load_sources(settings: Settings) -> Sources:
             else:
                 vendor = VendorSource.model_validate(content)
                 vendors.append(name)
-                tables += _vendor_tables(vendor, settings.variables["segments"])
+                tables += _vendor_tables(vendor, settings.variables)
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
@@ -358,10 +358,14 @@ def load_sources(settings: Settings) -> Sources:
     return Sources(tables=tuple(tables), dbt_variables=variables)
 
 
-def _vendor_tables(source: VendorSource, segments: list[dict[str, Any]]) -> Iterator[Table]:
+def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[Table]:
     for name, table in source.tables.items():
         columns = dict.fromkeys(table.columns)
-        for segment in segments:
+        if table.segments_of == "account":
+            if source.source not in variables["revenue_column"]:
+                raise ConfigError(f"revenue_column: no column of {source.source}; write {source.source}: <column>")
+            columns[variables["revenue_column"][source.source]] = None
+        for segment in variables["segments"]:
             column = segment["column"]
             if isinstance(column, dict):  # one name per CRM
                 column = column.get(source.source)

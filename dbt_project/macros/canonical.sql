@@ -35,8 +35,12 @@
         'account_merges': {'merged_account_id': string, 'surviving_account_id': string, 'merged_at': 'timestamp'},
         'account_history': {
             'account_id': string, 'account_name': string, 'parent_account_id': string, 'owner_id': string,
-            'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_deleted': 'boolean',
-            'valid_from': 'timestamp', 'observed_at': 'timestamp',
+            'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_customer': 'boolean',
+            'is_deleted': 'boolean', 'valid_from': 'timestamp', 'observed_at': 'timestamp',
+        },
+        'opportunities': {
+            'opportunity_id': string, 'account_id': string, 'amount': 'decimal(18, 2)', 'is_won': 'boolean',
+            'is_closed': 'boolean', 'is_deleted': 'boolean', 'close_date': 'date',
         },
         'vendor_totals': {
             'source_system': string, 'starts_at': 'timestamp', 'ends_before': 'timestamp', 'promoters': 'bigint',
@@ -62,6 +66,14 @@
     {%- endif -%}
     {%- do columns.update(stamps) -%}
     {{- return(columns) -}}
+{%- endmacro %}
+
+
+{#- In a staging model of accounts: is one with this type or stage a customer? Where the CRM does not say, it is. -#}
+{% macro is_customer(customer_type) -%}
+    coalesce(nullif(lower(trim({{ customer_type }})), '') in (
+        {%- for type in var('customer_types') %}'{{ type | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+    ), true)
 {%- endmacro %}
 
 
@@ -116,6 +128,7 @@
             'contact_merges': ['contact_merges'],
             'account_merges': ['account_merges'],
             'account_history': ['accounts', 'account_history'],
+            'opportunities': ['opportunities'],
             'users': ['users'],
             'activities': ['tasks', 'case_activities'],
         },

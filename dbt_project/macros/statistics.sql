@@ -70,14 +70,25 @@
     {%- for count in ['invited', 'delivered', 'answered', 'responses', 'promoters', 'passives', 'detractors'] %}
         cast({{ cell }}.{{ count }} as bigint) as {{ count }},
     {%- endfor %}
-    {%- set promoters, detractors, responses = cell ~ '.promoters', cell ~ '.detractors', cell ~ '.responses' %}
-    {%- set enough = cell ~ '.responses >= ' ~ var('evidence_minimum').interval %}
-        case when {{ enough }} then {{ points(nps(promoters, detractors, responses)) }} end as nps,
-        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, -1)) }} end as ci_low,
-        case when {{ enough }} then {{ points(nps_bound(promoters, detractors, responses, z, 1)) }} end as ci_high,
+        {{ score_measures(cell, z) }},
         {{ rate(cell ~ '.answered', cell ~ '.delivered') }} as response_rate,
         {{ evidence(cell ~ '.responses') }} as evidence,
         {{ controllable_measures(cell) }}
+{%- endmacro %}
+
+
+{#- The score with its interval, from counts whose names begin with `prefix`, as the names of these columns do. -#}
+{% macro score_measures(cell, z, prefix='') -%}
+    {%- set counts = [] %}
+    {%- for count in ['promoters', 'detractors', 'responses'] %}
+        {%- do counts.append(cell ~ '.' ~ prefix ~ count) %}
+    {%- endfor %}
+    {%- set enough = counts[2] ~ ' >= ' ~ var('evidence_minimum').interval -%}
+        case when {{ enough }} then {{ points(nps(counts[0], counts[1], counts[2])) }} end as {{ prefix }}nps,
+        case when {{ enough }} then {{ points(nps_bound(counts[0], counts[1], counts[2], z, -1)) }} end
+            as {{ prefix }}ci_low,
+        case when {{ enough }} then {{ points(nps_bound(counts[0], counts[1], counts[2], z, 1)) }} end
+            as {{ prefix }}ci_high
 {%- endmacro %}
 
 
@@ -249,11 +260,12 @@
 {%- endmacro %}
 
 
-{#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(). -#}
-{% macro significance_measures(cell) -%}
-        {{ six_digits(cell ~ '.p') }} as p_value,
-        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as q_value,
-        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false) as is_significant
+{#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(); `measure` goes before names. -#}
+{% macro significance_measures(cell, measure='') -%}
+        {{ six_digits(cell ~ '.p') }} as {{ measure }}p_value,
+        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as {{ measure }}q_value,
+        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false)
+            as is_{{ measure }}significant
 {%- endmacro %}
 
 
@@ -398,17 +410,39 @@
 
 
 {#-
-    One bound of the interval of a share: `successes` of `trials`, columns of counts. Wilson (1927), "Probable inference,
-    the law of succession, and statistical inference", JASA 22. `side` is -1 or 1.
+    The standard error of a weighted mean over accounts, whose answers are not independent of each other, from sums over
+    the accounts: n of them, w = sum of weights, ww = sum of w^2, wwt = sum of w^2 x, wwtt = sum of w^2 x^2, at the mean
+    `mean` of x. sqrt(n / (n - 1) sum w^2 (x - mean)^2) / sum w: Cochran (1977), Sampling Techniques, 6.5. With the
+    number of answers as the weight it is the cluster error of the score of all answers, with 1 that of a mean.
 -#}
+{% macro cluster_error(n, w, ww, wwt, wwtt, mean) -%}
+    sqrt(
+        greatest(0e0, {{ wwtt }} - 2e0 * {{ mean }} * {{ wwt }} + {{ mean }} * {{ mean }} * {{ ww }})
+        * {{ n }} / nullif({{ n }} - 1e0, 0e0)
+    ) / nullif({{ w }}, 0)
+{%- endmacro %}
+
+
+{#-
+    One bound, in points, of a mean -1..1 with that error; null where it is 0: where nothing varies, nothing is known of
+    how much it may.
+-#}
+{% macro mean_bound(mean, error, z, side) -%}
+    100e0 * greatest(-1e0, least(1e0, {{ mean }} {{ '-' if side < 0 else '+' }} {{ z }} * nullif({{ error }}, 0e0)))
+{%- endmacro %}
+
+
+{#- One bound of the Wilson interval of a share of `trials`; null where there are none. Wilson (1927), JASA 22(158). -#}
 {% macro wilson_bound(successes, trials, z, side) -%}
-    (
-        1e0 * {{ successes }} / nullif({{ trials }}, 0) + {{ z }} * {{ z }} / (2e0 * nullif({{ trials }}, 0))
-        {{ '-' if side < 0 else '+' }} {{ z }} * sqrt(
-            1e0 * {{ successes }} * ({{ trials }} - {{ successes }}) / nullif({{ trials }}, 0)
-            + {{ z }} * {{ z }} / 4e0
-        ) / nullif({{ trials }}, 0)
-    ) / (1e0 + {{ z }} * {{ z }} / nullif({{ trials }}, 0))
+    case
+        when {{ trials }} > 0
+            then (
+                {{ successes }} + {{ z }} * {{ z }} / 2e0
+                {{ '-' if side < 0 else '+' }} {{ z }} * sqrt(
+                    1e0 * {{ successes }} * ({{ trials }} - {{ successes }}) / {{ trials }} + {{ z }} * {{ z }} / 4e0
+                )
+            ) / ({{ trials }} + {{ z }} * {{ z }})
+    end
 {%- endmacro %}
 
 
@@ -424,3 +458,55 @@
         + ({{ share_0[far] }} - {{ share_0.rate }}) * ({{ share_0[far] }} - {{ share_0.rate }})
     )
 {%- endmacro %}
+
+
+{#-
+    z of the difference of two independent shares, by the share of both together, as in the chi-square test of a table
+    of two by two: Fleiss, Levin & Paik (2003), Statistical Methods for Rates and Proportions, chapter 3. Empty where
+    both are 0 or both are 1.
+-#}
+{% macro share_difference_z(part, whole, part_0, whole_0) -%}
+    {%- set pooled = '(1e0 * (' ~ part ~ ' + ' ~ part_0 ~ ') / (' ~ whole ~ ' + ' ~ whole_0 ~ '))' -%}
+    (1e0 * {{ part }} / {{ whole }} - 1e0 * {{ part_0 }} / {{ whole_0 }})
+    / nullif(sqrt({{ pooled }} * (1e0 - {{ pooled }}) * (1e0 / {{ whole }} + 1e0 / {{ whole_0 }})), 0)
+{%- endmacro %}
+
+
+{#-
+    By how many points some answers of a group move its score: NPS less the NPS without them, n_t (NPS_t - NPS) / (N - n_t).
+    `part` and `total` are lists of promoters, detractors and responses. Empty where they are the whole group.
+-#}
+{% macro nps_impact(part, total) -%}
+    {{ nps(*total) }} - {{ nps(*answers_without(part, total)) }}
+{%- endmacro %}
+
+{% macro answers_without(part, total) -%}
+    {%- set rest = [] -%}
+    {%- for count in total -%}
+        {%- do rest.append('(' ~ count ~ ' - ' ~ part[loop.index0] ~ ')') -%}
+    {%- endfor -%}
+    {{- return(rest) -}}
+{%- endmacro %}
+
+
+{#-
+    The same as a share -1..1, and its variance, with the pseudo-answers of the adjusted Wald interval in the part and in
+    the rest: w (theta_t - theta_r), where w is the share of the part. By the delta method, w being random as well:
+    (theta_t - theta_r)^2 w (1 - w) / N + w^2 (SE_t^2 + SE_r^2). Casella & Berger (2002), Statistical Inference, 5.5.4.
+-#}
+{% macro shrunk_impact(part, total) -%}
+    {%- set rest = answers_without(part, total) -%}
+    ({{ shrunk_part(part, total) }} * ({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}))
+{%- endmacro %}
+
+{% macro shrunk_impact_variance(part, total) -%}
+    {%- set rest = answers_without(part, total) -%}
+    {%- set part_share = shrunk_part(part, total) -%}
+    (
+        power({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}, 2)
+        * {{ part_share }} * (1e0 - {{ part_share }}) / ({{ total[2] }} + 6e0)
+        + {{ part_share }} * {{ part_share }} * ({{ shrunk_variance(*part) }} + {{ shrunk_variance(*rest) }})
+    )
+{%- endmacro %}
+
+{% macro shrunk_part(part, total) -%}(({{ part[2] }} + 3e0) / ({{ total[2] }} + 6e0)){%- endmacro %}

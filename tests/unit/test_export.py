@@ -135,6 +135,15 @@ def published(tmp_path: Path) -> Settings:
             create table marts.dim_owners as
             from (values ('top', null), ('m', 'top'), ('r1', 'm'), ('r2', 'r1'), ('other', 'top'))
             as t (owner_id, manager_id);
+            create table marts.dim_owner_hierarchy as
+            from (
+                values ('top', 'top'), ('m', 'm'), ('r1', 'r1'), ('r2', 'r2'), ('other', 'other'), ('top', 'm'),
+                ('top', 'other'), ('top', 'r1'), ('top', 'r2'), ('m', 'r1'), ('m', 'r2'), ('r1', 'r2')
+            ) as t (manager_id, owner_id);
+            create table marts.nps_by_owner as
+            from (values ('m', 'domain', 'm card'), ('other', 'own', 'other card')) as t (owner_id, scope, card);
+            create table marts.nps_by_account as
+            from (values ('a1', 'r1'), ('a9', 'other')) as t (account_id, owner_id);
             create table marts.dim_accounts as
             from (values ('a1', 'r1', 'a9'), ('a2', 'r2', 'a1'), ('a9', 'other', null))
             as t (account_id, owner_id, parent_account_id);
@@ -162,6 +171,9 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
     with duckdb.connect(target, read_only=True) as connection:
         for table, key in (
             ("dim_owners", "*"),
+            ("dim_owner_hierarchy", "*"),
+            ("nps_by_owner", "card"),
+            ("nps_by_account", "account_id"),
             ("dim_accounts", "*"),
             ("dim_contacts", "*"),
             ("fct_nps_responses", "response_id"),
@@ -171,6 +183,16 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
             found[table] = set(connection.execute(f"select {key} from {table}").fetchall())
     assert found == {
         "dim_owners": {("m", None), ("r1", "m"), ("r2", "r1")},
+        "dim_owner_hierarchy": {
+            ("m", "m"),
+            ("r1", "r1"),
+            ("r2", "r2"),
+            ("m", "r1"),
+            ("m", "r2"),
+            ("r1", "r2"),
+        },
+        "nps_by_owner": {("m card",)},
+        "nps_by_account": {("a1",)},
         "dim_accounts": {("a1", "r1", None), ("a2", "r2", "a1")},
         "dim_contacts": {("c1", "a1")},
         # As of the answer: theirs stays theirs after the account moved on.

@@ -37,6 +37,7 @@ final as (
         annual_revenue,
         employees,
         country,
+        is_customer,
         is_deleted,
         {%- for segment in segments_from('account') %}
         {{ segment.name }},

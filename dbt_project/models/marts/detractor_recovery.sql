@@ -118,6 +118,15 @@ next_answers as (
     where answer_number = 1
 ),
 
+themes as (
+    select
+        response_id,
+        {{ dbt.listagg('theme', "', '", 'order by theme') }} as themes
+    from {{ ref('int_answer_themes') }}
+    where category = 'detractor'
+    group by response_id
+),
+
 -- The owner of the account as of now, or who acts for them. An owner whom no list of owners has may be there.
 accounts as (
     select
@@ -150,6 +159,7 @@ final as (
         coalesce(accounts.escalation_owner_id, {{ desk }}) as manager_id,
         coalesce(contacted.owner_when_opened_id, {{ desk }}) as owner_when_opened_id,
         contacted.score,
+        themes.themes,
         contacted.comment,
         contacted.opened_at,
         contacted.response_date as opened_date,
@@ -173,6 +183,7 @@ final as (
     from contacted
     left join accounts on contacted.account_id = accounts.account_id
     left join next_answers on contacted.response_id = next_answers.response_id
+    left join themes on contacted.response_id = themes.response_id
 )
 
 select * from final

@@ -20,7 +20,8 @@ select
     {%- for segment in segments_from('account') if segment.years is not defined %}
     coalesce(accounts.{{ segment.name }}, 'unknown') as {{ segment.name }},
     {%- endfor %}
-    accounts.annual_revenue
+    accounts.annual_revenue,
+    accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
 from {{ ref('int_account_history') }} as accounts
 left join account_merges on accounts.account_id = account_merges.merged_id
 where coalesce(account_merges.survivor_id, accounts.account_id) = accounts.account_id

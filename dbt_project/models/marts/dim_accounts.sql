@@ -91,6 +91,8 @@ final as (
         crm_accounts.annual_revenue,
         crm_accounts.employees,
         crm_accounts.account_id is not null as is_in_crm,
+        -- Whom only a survey names, it named as a customer.
+        coalesce(crm_accounts.is_customer, true) as is_customer,
         coalesce(crm_accounts.is_deleted, false) as is_deleted
     from all_accounts
     left join crm_accounts on all_accounts.account_id = crm_accounts.account_id

@@ -66,22 +66,8 @@ with survey_days as (
     select * from {{ ref('int_survey_days') }}
 ),
 
--- The last complete day that has answers: a warehouse made again from old files is judged as well. The day of the last
--- load is not over.
-answered as (
-    select max(count_date) as last_date
-    from survey_days
-    where responses > 0
-),
-
-loaded as (
-    select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}
-),
-
 reach as (
-    select least(answered.last_date, {{ add_days('loaded.last_date', -1) }}) as last_date
-    from answered
-    cross join loaded
+    select last_date from {{ ref('int_last_day') }}
 ),
 
 -- A window is after its first date, up to and with its last.

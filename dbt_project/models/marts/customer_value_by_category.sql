@@ -1,0 +1,189 @@
+-- Grain: one category and survey type: what its accounts are worth, how many stay, and how many sales are won after it.
+{%- set days = var('value_window_days') %}
+{%- set categories = ['detractor', 'passive', 'promoter'] %}
+{%- set minimum = var('evidence_minimum').interval %}
+
+-- Of two answers of the same moment the worse one stands.
+with by_quarter as (
+    select
+        responses.survey_type,
+        responses.account_id,
+        dates.quarter_start,
+        max(responses.submitted_at) as answered_at,
+        {%- for category in categories %}
+        max(case when responses.category = '{{ category }}' then responses.submitted_at end) as {{ category }}_at
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('fct_nps_responses') }} as responses
+    inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
+    where responses.account_id is not null
+    group by responses.survey_type, responses.account_id, dates.quarter_start
+),
+
+last_answers as (
+    select
+        survey_type,
+        account_id,
+        answered_at,
+        case answered_at
+            {%- for category in categories %}
+            when {{ category }}_at then '{{ category }}'
+            {%- endfor %}
+        end as category,
+        row_number() over (partition by survey_type, account_id order by answered_at desc) as recency
+    from by_quarter
+),
+
+worth as (
+    select
+        last_answers.survey_type,
+        last_answers.category,
+        count(*) as accounts,
+        count(accounts.annual_revenue) as accounts_with_revenue,
+        sum(accounts.annual_revenue) as revenue,
+        sum(cast(accounts.annual_revenue as {{ type_double() }})) as revenue_sum,
+        sum(cast(accounts.annual_revenue as {{ type_double() }}) * cast(accounts.annual_revenue as {{ type_double() }}))
+            as revenue_square_sum
+    from last_answers
+    inner join {{ ref('dim_accounts') }} as accounts on last_answers.account_id = accounts.account_id
+    where last_answers.recency = 1 and accounts.is_customer and not accounts.is_deleted
+    group by last_answers.survey_type, last_answers.category
+),
+
+history as (
+    select
+        account_id,
+        valid_from,
+        valid_to,
+        is_customer
+    from {{ ref('dim_account_history') }}
+),
+
+-- One answer per account and quarter, so that who answers often counts no more than others.
+observed as (
+    select
+        last_answers.*,
+        {{ add_hours('last_answers.answered_at', days * 24) }} as observed_at
+    from last_answers
+    cross join {{ ref('int_last_day') }} as last_day
+    where {{ add_days(business_date('last_answers.answered_at'), days) }} <= last_day.last_date
+),
+
+retained as (
+    select
+        observed.survey_type,
+        observed.category,
+        count(*) as observed,
+        count(case when later.is_customer then 1 end) as retained
+    from observed
+    inner join history as then_known
+        on
+            observed.account_id = then_known.account_id
+            and observed.answered_at >= then_known.valid_from
+            and observed.answered_at < then_known.valid_to
+    inner join history as later
+        on
+            observed.account_id = later.account_id
+            and observed.observed_at >= later.valid_from
+            and observed.observed_at < later.valid_to
+    where then_known.is_customer
+    group by observed.survey_type, observed.category
+),
+
+answers_before as (
+    select
+        responses.survey_type,
+        responses.category,
+        opportunities.opportunity_id,
+        opportunities.amount,
+        opportunities.is_won,
+        row_number() over (
+            partition by responses.survey_type, opportunities.opportunity_id
+            order by responses.submitted_at desc, responses.category asc, responses.response_id asc
+        ) as recency
+    from {{ ref('int_opportunities') }} as opportunities
+    inner join {{ ref('fct_nps_responses') }} as responses
+        on
+            opportunities.account_id = responses.account_id
+            and responses.response_date < opportunities.close_date
+            and responses.response_date >= {{ add_days('opportunities.close_date', -days) }}
+),
+
+sold as (
+    select
+        survey_type,
+        category,
+        count(*) as closed,
+        count(case when is_won then 1 end) as won,
+        sum(case when is_won then amount end) as amount_won
+    from answers_before
+    where recency = 1
+    group by survey_type, category
+),
+
+cells as (
+    select distinct
+        survey_type,
+        category
+    from last_answers
+),
+
+confidence as (
+    select {{ confidence_z() }} as z
+),
+
+counts as (
+    select
+        cells.survey_type,
+        cells.category,
+        confidence.z,
+        coalesce(worth.accounts, 0) as accounts,
+        worth.revenue,
+        worth.accounts_with_revenue,
+        worth.revenue_sum / nullif(worth.accounts_with_revenue, 0) as revenue_mean,
+        {{ cluster_error(
+            'worth.accounts_with_revenue', 'worth.accounts_with_revenue', 'worth.accounts_with_revenue',
+            'worth.revenue_sum', 'worth.revenue_square_sum',
+            '(worth.revenue_sum / nullif(worth.accounts_with_revenue, 0))'
+        ) }} as revenue_error,
+        coalesce(retained.observed, 0) as accounts_observed,
+        coalesce(retained.retained, 0) as accounts_retained,
+        coalesce(sold.closed, 0) as opportunities_closed,
+        coalesce(sold.won, 0) as opportunities_won,
+        sold.amount_won
+    from cells
+    cross join confidence
+    left join worth on cells.survey_type = worth.survey_type and cells.category = worth.category
+    left join retained on cells.survey_type = retained.survey_type and cells.category = retained.category
+    left join sold on cells.survey_type = sold.survey_type and cells.category = sold.category
+),
+
+final as (
+    select
+        survey_type,
+        category,
+        cast(accounts as bigint) as accounts,
+        cast(coalesce(revenue, 0) as decimal(18, 2)) as revenue,
+        {%- for side, name in [(0, 'average_revenue'), (-1, 'average_revenue_low'), (1, 'average_revenue_high')] %}
+        case
+            when accounts_with_revenue >= {{ minimum }}
+                then cast(floor(greatest(0e0, revenue_mean + {{ side }} * z * revenue_error) + 0.5e0) as decimal(18, 2))
+        end as {{ name }},
+        {%- endfor %}
+        {%- for rate_name, of, count in [
+            ('retention', 'accounts_observed', 'accounts_retained'),
+            ('win', 'opportunities_closed', 'opportunities_won')
+        ] %}
+        cast({{ of }} as bigint) as {{ of }},
+        cast({{ count }} as bigint) as {{ count }},
+        case when {{ of }} >= {{ minimum }} then {{ rate(count, of) }} end as {{ rate_name }}_rate,
+        case when {{ of }} >= {{ minimum }} then {{ six_digits(wilson_bound(count, of, 'z', -1)) }} end
+            as {{ rate_name }}_rate_low,
+        case when {{ of }} >= {{ minimum }} then {{ six_digits(wilson_bound(count, of, 'z', 1)) }} end
+            as {{ rate_name }}_rate_high,
+        {%- endfor %}
+        cast(coalesce(amount_won, 0) as decimal(18, 2)) as amount_won
+    from counts
+)
+
+select * from final

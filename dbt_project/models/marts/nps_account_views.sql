@@ -1,0 +1,247 @@
+-- Grain: one value of one segment of accounts in one period (quarter, year): the score by answers, by accounts and by
+-- revenue, and how much of the customers and their revenue answered.
+{%- set segments = [{'name': 'all'}] + segments_from('account') %}
+{%- set period = ['period_grain', 'period_start'] %}
+
+with periods as (
+    select
+        survey_type,
+        period_grain,
+        period_start,
+        period_end,
+        is_complete_period
+    from {{ ref('nps_by_segment_period') }}
+    where segment = 'all' and period_grain in ('quarter', 'year')
+),
+
+period_ends as (
+    select distinct
+        period_grain,
+        period_start,
+        period_end,
+        cast({{ add_days('period_end', 1) }} as timestamp) as ended_at
+    from periods
+),
+
+surviving_accounts as (
+    select account_id from {{ ref('dim_accounts') }}
+),
+
+accounts as (
+    select history.*
+    from {{ ref('int_account_history') }} as history
+    inner join surviving_accounts on history.account_id = surviving_accounts.account_id
+),
+
+-- An account is in one place, with one revenue: those of the end of the period.
+states as (
+    select
+        period_ends.period_grain,
+        period_ends.period_start,
+        accounts.account_id,
+        {%- for segment in segments %}
+        {{ segment_value(segment, 'period_ends.period_end') if segment.from is defined else "'all'" }} as {{ adapter.quote(segment.name) }},
+        {%- endfor %}
+        case when accounts.annual_revenue > 0 then accounts.annual_revenue else 0 end as revenue,
+        accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
+    from period_ends
+    inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
+),
+
+by_quarter as (
+    select
+        responses.survey_type,
+        responses.account_id,
+        dates.quarter_start,
+        dates.year_start,
+        count(*) as responses,
+        count(case when responses.category = 'promoter' then 1 end) as promoters,
+        count(case when responses.category = 'passive' then 1 end) as passives,
+        count(case when responses.category = 'detractor' then 1 end) as detractors
+    from {{ ref('fct_nps_responses') }} as responses
+    inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
+    where responses.account_id is not null
+    group by responses.survey_type, responses.account_id, dates.quarter_start, dates.year_start
+),
+
+by_period as (
+    {%- for grain in ['quarter', 'year'] %}
+    select
+        survey_type,
+        account_id,
+        '{{ grain }}' as period_grain,
+        {{ grain }}_start as period_start,
+        cast(sum(responses) as bigint) as responses,
+        cast(sum(promoters) as bigint) as promoters,
+        cast(sum(passives) as bigint) as passives,
+        cast(sum(detractors) as bigint) as detractors
+    from by_quarter
+    group by survey_type, account_id, {{ grain }}_start
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+-- Accounts that only a survey names have no state: nobody knows their segments or revenue.
+answered as (
+    select
+        by_period.*,
+        {%- for segment in segments %}
+        coalesce(states.{{ adapter.quote(segment.name) }}, '{{ 'unknown' if segment.from is defined else 'all' }}') as {{ adapter.quote(segment.name) }},
+        {%- endfor %}
+        coalesce(states.is_customer, false) as is_customer,
+        cast(coalesce(states.revenue, 0) as {{ type_double() }}) as revenue,
+        1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
+    from by_period
+    left join states
+        on
+            by_period.account_id = states.account_id
+            {%- for column in period %}
+            and by_period.{{ column }} = states.{{ column }}
+            {%- endfor %}
+),
+
+customers as (
+    {%- for segment in segments %}
+    select
+        {{ period | join(', ') }},
+        '{{ segment.name }}' as segment,
+        {{ adapter.quote(segment.name) }} as segment_value,
+        count(*) as accounts,
+        sum(revenue) as revenue
+    from states
+    where is_customer
+    group by {{ period | join(', ') }}, {{ adapter.quote(segment.name) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+answered_sums as (
+    {%- for segment in segments %}
+    select
+        survey_type,
+        {{ period | join(', ') }},
+        '{{ segment.name }}' as segment,
+        {{ adapter.quote(segment.name) }} as segment_value,
+        count(*) as accounts,
+        count(case when is_customer then 1 end) as customers,
+        count(case when revenue > 0e0 then 1 end) as accounts_with_revenue,
+        sum(responses) as responses,
+        sum(promoters) as promoters,
+        sum(passives) as passives,
+        sum(detractors) as detractors,
+        sum(case when is_customer then revenue else 0e0 end) as customer_revenue,
+        sum(responses * responses) as answers_squared,
+        sum(responses * (promoters - detractors)) as answers_squared_theta,
+        sum((promoters - detractors) * (promoters - detractors)) as answers_squared_theta_squared,
+        sum(theta) as theta,
+        sum(theta * theta) as theta_squared,
+        sum(revenue) as revenue,
+        sum(revenue * theta) as revenue_theta,
+        sum(revenue * revenue) as revenue_squared,
+        sum(revenue * revenue * theta) as revenue_squared_theta,
+        sum(revenue * revenue * theta * theta) as revenue_squared_theta_squared
+    from answered
+    group by survey_type, {{ period | join(', ') }}, {{ adapter.quote(segment.name) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+means as (
+    select
+        *,
+        1e0 * (promoters - detractors) / responses as answer_mean,
+        theta / accounts as account_mean,
+        revenue_theta / nullif(revenue, 0e0) as revenue_mean
+    from answered_sums
+),
+
+errors as (
+    select
+        *,
+        {{ cluster_error(
+            'accounts', 'responses', 'answers_squared', 'answers_squared_theta', 'answers_squared_theta_squared',
+            'answer_mean'
+        ) }} as answer_error,
+        {{ cluster_error('accounts', 'accounts', 'accounts', 'theta', 'theta_squared', 'account_mean') }} as account_error,
+        {{ cluster_error(
+            'accounts_with_revenue', 'revenue', 'revenue_squared', 'revenue_squared_theta',
+            'revenue_squared_theta_squared', 'revenue_mean'
+        ) }} as revenue_error,
+        {{ shrunk_theta('promoters', 'detractors', 'responses') }} as shrunk_mean,
+        sqrt({{ shrunk_variance('promoters', 'detractors', 'responses') }}) as shrunk_error
+    from means
+),
+
+cells as (
+    select
+        segment,
+        segment_value,
+        {{ period | join(', ') }}
+    from customers
+    union
+    select
+        segment,
+        segment_value,
+        {{ period | join(', ') }}
+    from answered_sums
+),
+
+confidence as (
+    select {{ confidence_z() }} as z
+),
+{%- set minimum = var('evidence_minimum').interval %}
+
+final as (
+    select
+        periods.survey_type,
+        periods.period_grain,
+        periods.period_start,
+        periods.period_end,
+        cells.segment,
+        cells.segment_value,
+        periods.is_complete_period,
+        cast(coalesce(customers.accounts, 0) + coalesce(errors.accounts - errors.customers, 0) as bigint) as accounts,
+        cast(coalesce(errors.accounts, 0) as bigint) as accounts_answered,
+        {%- for count in ['responses', 'promoters', 'passives', 'detractors'] %}
+        cast(coalesce(errors.{{ count }}, 0) as bigint) as {{ count }},
+        {%- endfor %}
+        {%- set enough = 'errors.responses >= ' ~ minimum %}
+        case when {{ enough }} then {{ points('100e0 * errors.answer_mean') }} end as nps,
+        {%- set error = 'greatest(errors.shrunk_error, coalesce(errors.answer_error, 0e0))' %}
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', -1)) }} end as ci_low,
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', 1)) }} end as ci_high,
+        case when {{ enough }} then {{ points('100e0 * errors.answer_error') }} end as cluster_error,
+        {%- for view, answered, weight in [
+            ('account_equal', 'accounts', 'account'), ('revenue_weighted', 'accounts_with_revenue', 'revenue')
+        ] %}
+        {%- set enough = 'errors.' ~ answered ~ ' >= ' ~ minimum %}
+        {%- set mean, error = 'errors.' ~ weight ~ '_mean', 'errors.' ~ weight ~ '_error' %}
+        case when {{ enough }} then {{ points('100e0 * ' ~ mean) }} end as {{ view }}_nps,
+        case when {{ enough }} then {{ points(mean_bound(mean, error, 'confidence.z', -1)) }} end as {{ view }}_ci_low,
+        case when {{ enough }} then {{ points(mean_bound(mean, error, 'confidence.z', 1)) }} end as {{ view }}_ci_high,
+        {%- endfor %}
+        cast(coalesce(customers.revenue, 0) as decimal(18, 2)) as revenue,
+        cast(coalesce(errors.customer_revenue, 0) as decimal(18, 2)) as revenue_answered,
+        cast(coalesce(customers.revenue, 0) - coalesce(errors.customer_revenue, 0) as decimal(18, 2)) as revenue_silent,
+        {{ rate('coalesce(errors.customer_revenue, 0)', 'customers.revenue') }} as revenue_coverage,
+        {{ evidence('coalesce(errors.responses, 0)') }} as evidence
+    from periods
+    inner join cells
+        on periods.period_grain = cells.period_grain and periods.period_start = cells.period_start
+    left join customers
+        on
+            cells.period_grain = customers.period_grain
+            and cells.period_start = customers.period_start
+            and cells.segment = customers.segment
+            and cells.segment_value = customers.segment_value
+    left join errors
+        on
+            periods.survey_type = errors.survey_type
+            and cells.period_grain = errors.period_grain
+            and cells.period_start = errors.period_start
+            and cells.segment = errors.segment
+            and cells.segment_value = errors.segment_value
+    cross join confidence
+)
+
+select * from final
