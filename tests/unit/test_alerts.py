@@ -83,7 +83,6 @@ class Company:
                 f"create table marts.nps_by_segment_period as from (values {', '.join(rows)}) as months ({COLUMNS})"
             )
 
-
     def cases(self, *cases: tuple[str, str, str, str]) -> None:
         """Cases beside what is published: key, owner, state and day of the answer; `boss` stands above all."""
         with duckdb.connect(self.settings.serving) as connection:
@@ -177,7 +176,11 @@ def test_a_case_is_told_once_to_who_acts_and_once_to_whom_it_escalates(
             ("r5", "bob", "overdue", "2025-05-31 23:59"),  # older than 30 days
         )
         assert company.run() == []
-        assert sorted(title for title, _ in mailed) == ["new case: 2", "new case: Acme: 2", "overdue case: Acme: 2, with bob"]
+        assert sorted(title for title, _ in mailed) == [
+            "new case: 2",
+            "new case: Acme: 2",
+            "overdue case: Acme: 2, with bob",
+        ]
         [digest] = [body for title, body in mailed if title == "new case: 2"]
         for words in ("(r1)", "(r2)", "Acme, contact 003c, gave a 2 (episodic) on 2025-06-30 09:00 UTC", "“too slow”"):
             assert words in digest

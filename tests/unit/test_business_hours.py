@@ -50,7 +50,11 @@ def sql_due_at(
     cases: list[tuple[datetime, str, str]], follow_up: dict[str, Any], holidays: list[tuple[str | None, date]]
 ) -> list[datetime]:
     """What the models say of answers (time, region, tier)."""
-    variables = {"follow_up": follow_up, "business_time_zone": "UTC", "segments": [{"name": "region"}, {"name": "tier"}]}
+    variables = {
+        "follow_up": follow_up,
+        "business_time_zone": "UTC",
+        "segments": [{"name": "region"}, {"name": "tier"}],
+    }
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(

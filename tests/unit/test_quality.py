@@ -60,7 +60,9 @@ def test_a_case_that_comes_due_is_news_once(tmp_path: Path) -> None:
     due = datetime(2025, 3, 3, 17)
     with duckdb.connect(serving) as connection:
         connection.execute("create schema marts")
-        connection.execute("create table marts.detractor_recovery as select 'open' as state, $due as due_at", {"due": due})
+        connection.execute(
+            "create table marts.detractor_recovery as select 'open' as state, $due as due_at", {"due": due}
+        )
     assert not has_come_due(serving, due)
     assert has_come_due(serving, due + timedelta(seconds=1))
     with duckdb.connect(serving) as connection:

@@ -313,9 +313,7 @@ def difference_intervals(
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(
-        st.tuples(*[st.tuples(st.integers(0, 400), st.integers(0, 400)).filter(any)] * 2), min_size=1, max_size=20
-    )
+    st.lists(st.tuples(*[st.tuples(st.integers(0, 400), st.integers(0, 400)).filter(any)] * 2), min_size=1, max_size=20)
 )
 def test_difference_of_shares_is_that_of_statsmodels(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     x, x0 = ([share[0] for share in side] for side in zip(*pairs, strict=True))

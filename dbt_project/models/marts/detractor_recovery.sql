@@ -23,8 +23,8 @@ follow_ups as (
     where fault is null and contacted_at <= {{ as_of_moment() }}
 ),
 
--- What names an answer followed up that one; what names a person, all that this person had answered in the days before; and
--- what names an account alone, all that anybody there had.
+-- What names an answer followed up that one; what names a person, all that this person had answered in the days before;
+-- and what names an account alone, all that anybody there had.
 matched as (
     {%- for key, condition in {
         'response_id': 'true',
@@ -90,11 +90,12 @@ answers as (
         category
     from {{ ref('fct_nps_responses') }}
     where
-        contact_id in (select contact_id from cases)
+        contact_id in (select cases.contact_id from cases)
         and submitted_at <= {{ as_of_moment() }}
 ),
 
--- What the person answered to the same kind of survey after the contact; where there was none, after the case was opened.
+-- What the person answered to the same kind of survey after the contact; where there was none, after the case was
+-- opened.
 later_answers as (
     select
         contacted.response_id,
@@ -139,7 +140,7 @@ accounts as (
         acting.escalation_owner_id
     from {{ ref('dim_accounts') }} as dim_accounts
     left join {{ ref('int_acting_owners') }} as acting on dim_accounts.owner_id = acting.owner_id
-    where dim_accounts.account_id in (select account_id from cases)
+    where dim_accounts.account_id in (select cases.account_id from cases)
 ),
 
 final as (
