@@ -57,6 +57,10 @@ NOT_COMPARED = (
     "marts.nps_by_owner",
     "marts.nps_category_migration",
     "marts.customer_value_by_category",
+    "marts.nps_action_impact",
+    "marts.nps_benchmark_gap",
+    "marts.contact_fatigue",
+    "marts.promoter_advocacy",
 )
 
 

@@ -360,7 +360,7 @@
 
 {% macro add_seconds(timestamp, seconds) -%}{{ return(adapter.dispatch('add_seconds', 'nps')(timestamp, seconds)) }}{%- endmacro %}
 
-{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + interval ({{ seconds }}) second{%- endmacro %}
+{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + ({{ seconds }}) * interval '1' second{%- endmacro %}
 
 
 {#- Whole hours from one timestamp to a later one. -#}
