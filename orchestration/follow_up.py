@@ -57,6 +57,7 @@ class FollowUp(_Strict):
     """The whole variable."""
 
     survey_types: list[SURVEY_TYPE]
+    years: Annotated[int, Field(gt=0)]
     hours: Deadlines
     calendars: Calendars
     activity_types: list[str]
