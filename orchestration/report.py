@@ -86,10 +86,11 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         connection,
         """
         select * from published.marts.nps_by_owner
-        where owner_id = $owner and scope = 'domain' and segment = 'all' and period_grain in ('quarter', 'year')
+        where owner_id = $owner and scope = $scope and segment = 'all'
         order by period_start
         """,
         owner=owner_id,
+        scope="domain" if owner["reports"] else "own",
     )
     silent = _rows(
         connection,

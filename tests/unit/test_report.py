@@ -89,7 +89,9 @@ def published(tmp_path: Path) -> Settings:
                 ('episodic', 'quarter', date '2025-04-01', date '2025-06-30', true, 'm', 'domain', 1, 1, 1, 3),
                 ('episodic', 'year', date '2025-01-01', date '2025-12-31', false, 'm', 'domain', 0, 0, 12, 12),
                 ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'm', 'own', 77, 0, 0, 77),
-                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'other', 'domain', 88, 0, 0, 88)
+                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'other', 'own', 88, 0, 0, 88),
+                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'r1', 'own', 0, 0, 11, 11),
+                ('relationship', 'year', date '2025-01-01', date '2025-12-31', false, 'r1', 'own', 0, 0, 11, 11)
             ) as t (
                 survey_type, period_grain, period_start, period_end, is_complete_period, owner_id, scope, detractors,
                 passives, promoters, responses
@@ -134,6 +136,12 @@ def test_the_page_shows_the_domain_and_nothing_else(published: Settings) -> None
     row = parsed.texts.index("Bolt & Co")
     assert parsed.texts[row : row + 4] == ["Bolt & Co", "2.5 M", "2", "3"]
     assert "Open cases" not in text
+
+
+def test_who_has_nobody_below_sees_the_own_scorecard(published: Settings) -> None:
+    _, parsed = page(published, "r1")
+    assert "Seller · 1 customer · " in " ".join(parsed.texts)
+    assert "+100.0" in parsed.texts and "+37.5" not in parsed.texts
 
 
 def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
