@@ -1,5 +1,6 @@
 -- Grain: one way from one wave to the next: how many people were in one category and are in another, or silent, not
 -- asked or new. The variable `waves` says what a wave of each kind of survey is.
+{%- set in_waves = "('" ~ var('waves') | join("', '") ~ "')" %}
 {%- set way = ['survey_type', 'to_number', 'from_category', 'to_category'] %}
 
 with survey_days as (
@@ -15,7 +16,7 @@ with survey_days as (
         end as wave
     from {{ ref('int_survey_days') }} as days
     inner join {{ ref('dim_dates') }} as dates on days.count_date = dates.date_day
-    where days.survey_type in ('{{ var("waves") | join("', '") }}')
+    where days.survey_type in {{ in_waves }}
 ),
 
 waves as (
@@ -53,7 +54,7 @@ seen as (
         submitted_at,
         category
     from {{ ref('fct_nps_responses') }}
-    where contact_id is not null
+    where contact_id is not null and survey_type in {{ in_waves }}
     union all
     select
         survey_id,
@@ -63,7 +64,11 @@ seen as (
         cast(null as timestamp) as submitted_at,
         cast(null as {{ dbt.type_string() }}) as category
     from {{ ref('fct_survey_invitations') }}
-    where contact_id is not null and delivered_at is not null and outcome not in ('answered', 'ineligible')
+    where
+        contact_id is not null
+        and survey_type in {{ in_waves }}
+        and delivered_at is not null
+        and outcome not in ('answered', 'ineligible')
 ),
 
 people as (
