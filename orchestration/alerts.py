@@ -11,25 +11,37 @@ import hashlib
 import json
 import logging
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestration.loader import flush
+from orchestration.served_file import ask
 from orchestration.settings import ConfigError, Settings, read_yaml
 
-Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop"]
+Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
 # Of the checks, by the figure they judge; of the others those that block are failed checks, and warnings are reports.
 EVENT_OF_FIGURE: Mapping[str, Event] = {
     "response_rate": "response_rate",
     "load_age_hours": "stale_source",
     "answer_age_hours": "stale_source",
 }
+
+
+# In the URL of a target, whom a message concerns.
+OWNER = "{owner_id}"
+# A digest lists so many causes; what is more goes into another.
+DIGEST_LENGTH = 50
+# So many URLs in a row that take no message mean that the way to them is down.
+FAILURES_BORNE = 3
 
 
 class _Strict(BaseModel):
@@ -41,6 +53,7 @@ class Target(_Strict):
 
     url: Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
     events: Annotated[list[Event], Field(min_length=1)]
+    delivery: Literal["each", "digest"] = "each"
 
     @property
     def variable(self) -> str:
@@ -54,6 +67,7 @@ class Configuration(_Strict):
     dagster: str = "http://127.0.0.1:3000"
     dashboard: str | None = None
     nps_drop_period: Literal["day", "week", "month", "quarter", "year"] = "month"
+    case_days: Annotated[int, Field(gt=0)] = 30
     targets: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target] = {}
 
 
@@ -65,6 +79,7 @@ class Cause:
     key: tuple[str, ...]
     title: str
     body: str
+    owner_id: str | None = None  # whom it concerns; nobody in particular
 
     @property
     def digest(self) -> str:
@@ -113,17 +128,27 @@ def send_alerts(settings: Settings) -> list[str]:
     if not targets:
         return []
     with _alone(settings.data_dir / "alerts") as folder:
-        causes = [*_failed_checks(settings, configuration), *_drops(settings, configuration)]
-        return [fault for name, target in targets.items() for fault in _tell(name, target, causes, folder / name)]
+        causes = [
+            *_failed_checks(settings, configuration),
+            *_drops(settings, configuration),
+            *_cases(settings, configuration),
+        ]
+        desk = settings.variables["follow_up"]["desk"]
+        return [fault for name, target in targets.items() for fault in _tell(name, target, causes, folder / name, desk)]
 
 
-def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path) -> Iterator[str]:
+def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path, desk: str) -> Iterator[str]:
     told.mkdir(exist_ok=True)
     mine = {cause.digest: cause for cause in causes if cause.event in target.events}
     for file in told.glob("*"):
         if file.stem not in mine:
             file.unlink()
-    new = [cause for digest, cause in mine.items() if not (told / f"{digest}.txt").exists()]
+    new: dict[str, list[Cause]] = defaultdict(list)
+    for digest, cause in mine.items():
+        if not (told / f"{digest}.txt").exists():
+            owner = quote(cause.owner_id or desk, safe="")
+            new[os.environ[target.variable].replace(OWNER, owner)].append(cause)
+    waiting = sum(len(causes) for causes in new.values())
     if not new:
         return
     import apprise  # noqa: PLC0415  (it takes a third of a second)
@@ -131,24 +156,40 @@ def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path) -> Ite
     asset = apprise.AppriseAsset(
         app_id="NPS", app_desc="NPS warehouse", app_url="", image_url_mask="", image_url_logo=""
     )
-    messenger = apprise.Apprise(asset=asset)
+    failures = 0
     with _silence("apprise", "urllib3"):  # they log the URLs they ask, and some of these are secrets
-        if not messenger.add(os.environ[target.variable]):
-            yield f"alerts: {target.variable} holds no URL that apprise knows; {len(new)} message(s) wait for {name}"
-            return
-        for number, cause in enumerate(new):
-            if not _sent(messenger, cause, told):  # waiting for each of the others in vain would hold up the run
-                yield f"alerts: {name} did not take a message; {len(new) - number} will be tried again by the next run"
+        for url, of_url in new.items():
+            messenger = apprise.Apprise(asset=asset)
+            if not messenger.add(url):
+                yield f"alerts: {target.variable} holds no URL that apprise knows; {waiting} message(s) wait for {name}"
                 return
+            size = DIGEST_LENGTH if target.delivery == "digest" else 1
+            for first in range(0, len(of_url), size):
+                if not _sent(messenger, of_url[first : first + size], told):
+                    failures += 1
+                    break  # waiting for each of the others in vain would hold up the run
+                failures = 0
+                waiting -= len(of_url[first : first + size])
+            if failures == FAILURES_BORNE:
+                break
+    if waiting:
+        yield f"alerts: {name} did not take a message; {waiting} will be tried again by the next run"
 
 
-def _sent(messenger: Any, cause: Cause, told: Path) -> bool:
-    if not messenger.notify(title=cause.title, body=cause.body, notify_type="warning"):
+def _sent(messenger: Any, causes: Sequence[Cause], told: Path) -> bool:
+    """Send the causes as one message, and write down that they were told; what they say of a person is not kept."""
+    title, body = causes[0].title, causes[0].body
+    if len(causes) > 1:
+        counts = Counter(cause.event.replace("_", " ") for cause in causes)
+        title = ", ".join(f"{event}: {count}" for event, count in counts.items())
+        body = "\n\n".join(f"{cause.title}\n{cause.body}" for cause in causes)
+    if not messenger.notify(title=title, body=body, notify_type="warning"):
         return False
-    draft = told / f"{cause.digest}.tmp"
-    draft.write_text(f"{cause.title}\n{cause.body}\n", encoding="utf-8")
-    flush(draft)
-    draft.replace(draft.with_suffix(".txt"))
+    for cause in causes:
+        draft = told / f"{cause.digest}.tmp"
+        draft.write_text(f"{cause.event}: {', '.join(cause.key)}\n", encoding="utf-8")
+        flush(draft)
+        draft.replace(draft.with_suffix(".txt"))
     flush(told)
     return True
 
@@ -245,3 +286,32 @@ def _drops(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
             f"{of}: NPS {nps:+.1f} ({low:+.1f} to {high:+.1f}) from {responses:,} answers of {start} to {end}, "
             f"{before:+.1f} in the {configuration.nps_drop_period} before; significant (q = {q:.4f}).\n{link}",
         )
+
+
+def _cases(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
+    """The cases of the last days with nobody in contact: for who acts on them and, once overdue, the manager above."""
+    rows = ask(
+        settings.serving,
+        f"""
+        select
+            response_id, cases.owner_id, manager_id, coalesce(account_name, 'account unknown'),
+            coalesce(contact_id, 'anonymous'), survey_type, score, opened_at, due_at, state, coalesce(comment, '')
+        from marts.detractor_recovery as cases
+        left join marts.dim_accounts using (account_id)
+        where
+            state in ('open', 'overdue')
+            and opened_at > timestamp '{settings.moment - timedelta(days=configuration.case_days)}'
+        order by due_at, response_id
+        """,
+    )
+    link = configuration.dashboard or f"{configuration.dagster}/assets/marts/detractor_recovery"
+    for response_id, owner, manager, account, contact, survey_type, score, opened, due, state, comment in rows:
+        said = f"\n“{comment}”" if comment else ""
+        case = (
+            f"{account}, contact {contact}, gave a {score} ({survey_type}) on {opened:%Y-%m-%d %H:%M} UTC; to be contacted "
+            f"by {due:%Y-%m-%d %H:%M} UTC.{said}\n{link} ({response_id})"
+        )
+        yield Cause("new_case", (response_id, owner), f"new case: {account}: {score}", case, owner)
+        if state == "overdue":
+            title = f"overdue case: {account}: {score}, with {owner}"
+            yield Cause("overdue_case", (response_id, manager), title, case, manager)

@@ -164,6 +164,12 @@ class Settings:
             variables["as_of"] = _sql_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         return variables
 
+    @property
+    def moment(self) -> datetime:
+        """The moment as of which cases stand, in UTC without a zone: the variable as_of, else now."""
+        as_of = self.variables["as_of"]
+        return datetime.fromisoformat(as_of) if as_of else datetime.now(UTC).replace(tzinfo=None)
+
     @cached_property
     def contact_salt(self) -> str:
         """The secret that keys of persons are hashed with: NPS_CONTACT_SALT, else one made once for the data folder.

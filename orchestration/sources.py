@@ -25,7 +25,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_zone(zone: str) -> str:
+def check_zone(zone: str) -> str:
+    """The name of a time zone, as it is.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
     try:
         ZoneInfo(zone)
     except Exception:
@@ -38,7 +43,7 @@ class TimeColumn(_Strict):
 
     column: str
     format: str = "iso8601"
-    time_zone: Annotated[str, BeforeValidator(_check_zone)] = "UTC"
+    time_zone: Annotated[str, BeforeValidator(check_zone)] = "UTC"
 
 
 class Flag(_Strict):
@@ -61,17 +66,27 @@ class Survey(_Strict):
         return self
 
 
-class _FileTable(_Strict):
+class _File(_Strict):
     files: str
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    contact: str | None = None  # the CRM's key of the person a row is about
+    email: str | None = None
+    account: str | None = None
+
+    def columns(self) -> list[str]:
+        """The delivered columns this mapping reads, each once, in the order of the mapping."""
+        mapped = {name: value for name, value in self if name not in ("files", "delimiter")}
+        if mapped.get("key") == "row":
+            del mapped["key"]
+        return list(dict.fromkeys(column for value in mapped.values() for column in _mapped_columns(value)))
+
+
+class _FileTable(_File):
     # `row`: the export has no key, so the row itself is one (identical rows are counted apart).
     key: Literal["row"] | str | list[str]
     survey: Survey
     respondent: str | None = None
-    contact: str | None = None  # the CRM's key of that person
-    email: str | None = None
     name: str | None = None  # of that person; hidden wherever it is mentioned
-    account: str | None = None
     channel: str | None = None
     segments: dict[Name, str] = {}
 
@@ -86,13 +101,6 @@ class _FileTable(_Strict):
     def personal_columns(self) -> list[str | None]:
         """What names the person, or may."""
         return [self.email, self.name, self.respondent]
-
-    def columns(self) -> list[str]:
-        """The delivered columns this mapping reads, each once, in the order of the mapping."""
-        mapped = {name: value for name, value in self if name not in ("files", "delimiter")}
-        if self.key == "row":
-            del mapped["key"]
-        return list(dict.fromkeys(column for value in mapped.values() for column in _mapped_columns(value)))
 
 
 def _mapped_columns(value: Any) -> Iterator[str]:
@@ -142,14 +150,60 @@ class InvitationFile(_FileTable):
         return Guard(time=self.sent_at.column)
 
 
+class FollowUpFile(_File):
+    """How to read what somebody wrote down of follow-ups: whom each row was with, since when, and who did it.
+
+    A row names an answer (response_id of detractor_recovery), a person or an account.
+    """
+
+    answer: str | None = None
+    owner: str | None = None
+    first_contact_at: TimeColumn
+    resolved_at: TimeColumn | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> FollowUpFile:
+        if not (self.answer or self.contact or self.email or self.account):
+            raise ValueError("write `answer:`, `contact:`, `email:` or `account:`, the column that says whom it was with")
+        return self
+
+    def person(self) -> Person:
+        """Whom it was with."""
+        return Person(
+            keys=(self.contact,) if self.contact else (),
+            email=self.email,
+            others=(self.owner,) if self.owner else (),
+        )
+
+    def personal_columns(self) -> list[str | None]:
+        """What names the person, or who wrote to them."""
+        return [self.email, self.owner]
+
+    def guard(self) -> Guard:
+        """A row without a time is a follow-up that is still to be done."""
+        return Guard()
+
+
 class FileSource(_Strict):
     """A source of `kind: file`."""
 
     source: Name
     kind: Literal["file"]
     description: str = ""
-    answers: AnswerFile
+    answers: AnswerFile | None = None
     invitations: InvitationFile | None = None
+    follow_ups: FollowUpFile | None = None
+
+    @model_validator(mode="after")
+    def _delivers_something(self) -> FileSource:
+        if not (self.answers or self.follow_ups):
+            raise ValueError("write `answers:` or `follow_ups:`, what its files hold")
+        return self
+
+    def parts(self) -> dict[str, AnswerFile | InvitationFile | FollowUpFile]:
+        """What it delivers, by the lake table."""
+        parts = {"answers": self.answers, "invitations": self.invitations, "follow_ups": self.follow_ups}
+        return {name: part for name, part in parts.items() if part}
 
 
 class Guard(_Strict):
@@ -317,13 +371,15 @@ def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[
                 column = column.get(source.source)
             if column and segment["from"] == table.segments_of:
                 columns[column] = None
+        consent = variables["advocacy"]["consent"].get(source.source) if table.segments_of == "contact" else None
+        optional_columns = [*table.optional_columns, *([consent] if consent else [])]
         yield Table(
             source_system=source.source,
             lake_source=source.source,
             name=name,
             files=table.files,
             columns=tuple(columns),
-            optional_columns=tuple(c for c in table.optional_columns if c not in columns),
+            optional_columns=tuple(column for column in dict.fromkeys(optional_columns) if column not in columns),
             personal_columns=tuple(dict.fromkeys([*table.personal_columns, *sorted(table.person.columns())])),
             person=table.person,
             delimiter=table.delimiter,
@@ -333,16 +389,16 @@ def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[
 
 
 def _file_tables(source: FileSource) -> Iterator[Table]:
-    for name, mapping in (("answers", source.answers), ("invitations", source.invitations)):
-        if mapping is not None:
-            yield Table(
-                source_system=source.source,
-                lake_source="files",
-                name=name,
-                files=mapping.files,
-                columns=tuple(mapping.columns()),
-                personal_columns=tuple(c for c in mapping.personal_columns() if c),
-                person=mapping.person(),
-                delimiter=mapping.delimiter,
-                guard=mapping.guard(),
-            )
+    for name, mapping in source.parts().items():
+        yield Table(
+            source_system=source.source,
+            lake_source="files",
+            name=name,
+            files=mapping.files,
+            columns=tuple(mapping.columns()),
+            personal_columns=tuple(c for c in mapping.personal_columns() if c),
+            person=mapping.person(),
+            delimiter=mapping.delimiter,
+            is_required=name != "follow_ups",  # its first file comes with the first follow-up
+            guard=mapping.guard(),
+        )

@@ -19,7 +19,7 @@ from orchestration.faults import Build, last_build
 from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
-from orchestration.quality import BuildStamp, has_turned_late
+from orchestration.quality import BuildStamp, has_come_due, has_turned_late
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import Sources
 
@@ -98,7 +98,10 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         stamp = BuildStamp(settings)
         is_published = fingerprint == stamp.approved_fingerprint() == published_fingerprint(settings.serving)
         # That nothing came may be the news: what is published must say so.
-        if context.run.tags.get(ONLY_IF_CHANGED) and is_published and not has_turned_late(settings.serving):
+        is_news = is_published and (
+            has_turned_late(settings.serving) or has_come_due(settings.serving, settings.moment)
+        )
+        if context.run.tags.get(ONLY_IF_CHANGED) and is_published and not is_news:
             context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
             return
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)

@@ -122,6 +122,16 @@ class Pipeline:
         return found
 
 
+def empty_reference(config: Path) -> Path:
+    """The reference files of a configuration, each with its header alone; their folder."""
+    reference = config / "seeds" / "reference"
+    reference.mkdir(parents=True)
+    for file in (ROOT / "seeds" / "reference").glob("*.csv"):
+        header, _, _ = file.read_text(encoding="utf-8").partition("\n")
+        (reference / file.name).write_text(f"{header}\n", encoding="utf-8")
+    return reference
+
+
 def unit_tests_passed(pipeline: Pipeline, among: str = "*") -> int:
     """Run dbt's unit tests over a built warehouse; how many passed, when all did."""
     output = pipeline.succeed("dbt", "test", "--select", f"{among},test_type:unit")

@@ -7,6 +7,7 @@
     'dim_accounts': ['account_id', 'account_name', 'parent_account_id'],
     'dim_contacts': ['contact_id', 'job_title'],
     'dim_owners': ['owner_id', 'job_title'],
+    'detractor_recovery': ['contact_id', 'account_id', 'owner_id', 'comment', 'contacted_by'],
     'quality_quarantine': ['source_survey_id', 'raw_row'],
     'quality_matching': ['survey_id'],
 } %}

@@ -29,7 +29,7 @@
         },
         'contacts': {
             'contact_id': string, 'account_id': string, 'contact_email': string, 'job_title': string,
-            'has_opted_out': 'boolean', 'is_deleted': 'boolean',
+            'has_opted_out': 'boolean', 'has_reference_consent': 'boolean', 'is_deleted': 'boolean',
         },
         'contact_merges': {'merged_contact_id': string, 'surviving_contact_id': string, 'merged_at': 'timestamp'},
         'account_merges': {'merged_account_id': string, 'surviving_account_id': string, 'merged_at': 'timestamp'},
@@ -45,6 +45,15 @@
         'vendor_totals': {
             'source_system': string, 'starts_at': 'timestamp', 'ends_before': 'timestamp', 'promoters': 'bigint',
             'passives': 'bigint', 'detractors': 'bigint',
+        },
+        'activities': {
+            'source_system': string, 'source_activity_id': string, 'activity_type': string, 'response_id': string,
+            'external_contact_id': string, 'source_contact_id': string, 'contact_email': string,
+            'source_account_id': string, 'owner_id': string, 'has_invalid_time': 'boolean', 'created_at': 'timestamp',
+            'contacted_at': 'timestamp', 'resolved_at': 'timestamp',
+        },
+        'requesters': {
+            'source_system': string, 'source_contact_id': string, 'contact_email': string, 'source_account_id': string,
         },
         'users': {'owner_id': string, 'manager_id': string, 'job_title': string, 'is_active': 'boolean'},
     } -%}
@@ -68,9 +77,21 @@
 {%- endmacro %}
 
 
+{#- In a staging model of contacts: did the person agree to be asked for a reference? Where the CRM does not say, no. -#}
+{% macro has_reference_consent(source_name, relation=none) -%}
+    {%- set column = var('advocacy').consent.get(source_name) -%}
+    {%- if column -%}
+        coalesce(lower({{ relation ~ '.' if relation }}{{ adapter.quote(column) }}) in ('true', 'yes', '1'), false)
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#-
-    Every tool, once: the raw tables whose rows are its answers (each ends in exactly one decision) and its invitations,
-    and by entity the staging models stg_<tool>__<name> that deliver it. `lookups`: raw tables that these models join to others.
+    Every tool, once: the raw tables whose rows are its answers (each ends in exactly one decision), its invitations and
+    the follow-ups that people wrote down, and by entity the staging models stg_<tool>__<name> that deliver it.
+    `lookups`: raw tables that these models join to others.
 -#}
 {% macro tools() -%}
     {{- return({
@@ -120,12 +141,16 @@
             'account_history': ['accounts', 'account_history'],
             'opportunities': ['opportunities'],
             'users': ['users'],
+            'activities': ['tasks', 'case_activities'],
         },
+        'zendesk': {'activities': ['ticket_activities'], 'requesters': ['requesters']},
         'files': {
             'answer_table': 'answers',
             'invitation_table': 'invitations',
+            'activity_table': 'follow_ups',
             'answers': ['answers'],
             'invitations': ['invitations'],
+            'activities': ['follow_ups'],
             'people': ['answers', 'invitations'],
         },
     }) -}}
@@ -146,12 +171,14 @@
 {%- endmacro %}
 
 
-{#- The raw tables that deliver `entity`, answers or invitations, by source that is switched on. -#}
+{#- The raw tables that deliver `entity`, answers, invitations or activities, by source that is switched on. -#}
 {% macro raw_tables(entity) -%}
     {%- set tables = {} -%}
-    {%- set name = {'answers': 'answer_table', 'invitations': 'invitation_table'}[entity] -%}
+    {%- set name = {
+        'answers': 'answer_table', 'invitations': 'invitation_table', 'activities': 'activity_table',
+    }[entity] -%}
     {%- for source_name, tool in tools().items() -%}
-        {%- if tool[name] and is_delivered(source_name, 'stg__' ~ entity) -%}
+        {%- if tool[name] and is_delivered(source_name, 'stg__' ~ tool[name]) -%}
             {%- do tables.update({source_name: tool[name]}) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -167,7 +194,7 @@
 {%- endmacro %}
 
 
-{#- File sources share their staging models; the one of invitations exists only if a mapping names a file of them. -#}
+{#- File sources share their staging models; each exists only if a mapping names a file of its kind. -#}
 {% macro is_delivered(source_name, model) -%}
     {%- if source_name == 'files' -%}
         {{- return(mapped_sources(model.split('__')[1]) | length > 0) -}}

@@ -283,7 +283,16 @@
     {%- endif -%}
 {%- endmacro %}
 
+
+{#-
+    A local time of a time zone as UTC. One that the clocks pass twice is the second, one that they leave out is as long
+    after the change as it is after the hour it began.
+-#}
 {% macro local_as_utc(timestamp, time_zone) -%}
+    {{ return(adapter.dispatch('local_as_utc', 'nps')(timestamp, time_zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__local_as_utc(timestamp, time_zone) -%}
     {%- if time_zone == 'UTC' -%}
         {{ timestamp }}
     {%- else -%}
@@ -292,14 +301,16 @@
 {%- endmacro %}
 
 
-{#- The calendar day of a UTC timestamp in the business time zone. -#}
-{% macro business_date(utc_timestamp) -%}
-    {{ return(adapter.dispatch('business_date', 'nps')(utc_timestamp)) }}
+{#- The calendar day of a UTC timestamp in a time zone, and in that of the business. -#}
+{% macro local_date(utc_timestamp, time_zone) -%}
+    {{ return(adapter.dispatch('local_date', 'nps')(utc_timestamp, time_zone)) }}
 {%- endmacro %}
 
-{% macro duckdb__business_date(utc_timestamp) -%}
-    cast(timezone('{{ var("business_time_zone") }}', timezone('UTC', {{ utc_timestamp }})) as date)
+{% macro duckdb__local_date(utc_timestamp, time_zone) -%}
+    cast(timezone('{{ time_zone }}', timezone('UTC', {{ utc_timestamp }})) as date)
 {%- endmacro %}
+
+{% macro business_date(utc_timestamp) -%}{{ local_date(utc_timestamp, var('business_time_zone')) }}{%- endmacro %}
 
 
 {#- The quarter of an hour that a timestamp lies in. -#}
@@ -337,7 +348,7 @@
 
 {% macro add_seconds(timestamp, seconds) -%}{{ return(adapter.dispatch('add_seconds', 'nps')(timestamp, seconds)) }}{%- endmacro %}
 
-{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + interval '{{ seconds }}' second{%- endmacro %}
+{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + interval ({{ seconds }}) second{%- endmacro %}
 
 
 {#- Whole hours from one timestamp to a later one. -#}
@@ -346,6 +357,14 @@
 {%- endmacro %}
 
 {% macro duckdb__hours_between(earlier, later) -%}cast(floor(date_diff('second', {{ earlier }}, {{ later }}) / 3600) as bigint){%- endmacro %}
+
+
+{#- Whole seconds from one timestamp to another. -#}
+{% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('seconds_between', 'nps')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__seconds_between(earlier, later) -%}date_diff('second', {{ earlier }}, {{ later }}){%- endmacro %}
 
 
 {#- The start of the hour that a timestamp lies in. -#}

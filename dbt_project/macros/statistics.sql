@@ -443,3 +443,17 @@
             ) / ({{ trials }} + {{ z }} * {{ z }})
     end
 {%- endmacro %}
+
+
+{#-
+    One bound of the interval of the difference of two independent shares, `share` - `share_0`, each a mapping of SQL:
+    {rate, low, high} with the bounds of wilson_bound. Newcombe (1998), "Interval estimation for the difference between
+    independent proportions", Statistics in Medicine 17, method 10.
+-#}
+{% macro newcombe_bound(share, share_0, side) -%}
+    {%- set near, far = ('low', 'high') if side < 0 else ('high', 'low') -%}
+    {{ share.rate }} - {{ share_0.rate }} {{ '-' if side < 0 else '+' }} sqrt(
+        ({{ share.rate }} - {{ share[near] }}) * ({{ share.rate }} - {{ share[near] }})
+        + ({{ share_0[far] }} - {{ share_0.rate }}) * ({{ share_0[far] }} - {{ share_0.rate }})
+    )
+{%- endmacro %}

@@ -1,4 +1,4 @@
-"""What actions changed and how far benchmarks are, against plain Python over the published answers and what was planted."""
+"""What actions changed and how far benchmarks are, against plain Python and what was planted."""
 
 from __future__ import annotations
 

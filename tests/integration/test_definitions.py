@@ -76,7 +76,7 @@ def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> N
 def test_guards_and_dbt_tests_are_checks(shown: dict[str, Any]) -> None:
     checks = shown["checks"]
     raw = [key for key, asset in shown["assets"].items() if asset["group"] == "raw" and not key.startswith("lake/")]
-    assert len(raw) == 12
+    assert len(raw) == 13
     for key in raw:
         assert checks[f"{key}:new_files_are_readable"]
         assert checks[f"{key}:new_rows_are_valid"]

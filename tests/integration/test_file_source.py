@@ -9,8 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.exclusions import COLUMNS
-from tests.conftest import Pipeline, unit_tests_passed
+from tests.conftest import Pipeline, empty_reference, unit_tests_passed
 
 SCORES = {
     "": "missing_score",
@@ -48,15 +47,35 @@ invitations:
   sent_at: {column: Day, format: "%d.%m.%Y", time_zone: Europe/Berlin}
   invited: People
   account: Firm
+follow_ups:
+  files: called.csv
+  answer: Answer
+  email: Mail
+  owner: Who
+  first_contact_at: {column: Called, format: "%d.%m.%Y %H:%M", time_zone: Europe/Berlin}
+  resolved_at: {column: Solved, format: "%d.%m.%Y %H:%M", time_zone: Europe/Berlin}
 """
+# What somebody wrote down, and what becomes of it; the answers are the scores 0 and 6 of 1 March, noon in Berlin.
+FOLLOW_UPS = {
+    "shop:8,,Erika Muster,03.03.2025 09:00,04.03.2025 09:00": None,
+    "shop:8,,Erika Muster,03.03.2025 10:00,03.03.2025 11:00": None,
+    ",sixth@home.example,Erika Muster,03.03.2025 12:00,": None,
+    "shop:8,,Erika Muster,,": None,
+    "shop:999,,Erika Muster,03.03.2025 09:00,": "unknown_answer",
+    "shop:8,,Erika Muster,soon,": "invalid_time",
+    "shop:8,,Erika Muster,03.03.2052 09:00,": "invalid_time",
+    "shop:8,,Erika Muster,01.03.2025 11:59,": "contact_before_answer",
+    "shop:8,,Erika Muster,03.03.2025 09:00,03.03.2025 08:59": "resolved_before_contact",
+    ",nobody@home.example,Erika Muster,03.03.2025 09:00,": "unknown_contact",
+    ",,Erika Muster,03.03.2025 09:00,": "names_nobody",
+}
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Pipeline:
     """A configuration outside the repository: one mapped export, one survey, one segment."""
     config = tmp_path / "config"
-    reference = config / "seeds" / "reference"
-    reference.mkdir(parents=True)
+    reference = empty_reference(config)
     (config / "sources").mkdir()
     (config / "sources" / "shop.yml").write_text(SOURCE)
     (config / "vars.yml").write_text(
@@ -71,7 +90,6 @@ def shop(tmp_path: Path) -> Pipeline:
         "shop,exit,exit,At the exit,transactional,visit,,\n"
     )
     (reference / "staff_domains.csv").write_text("domain,why\nshop.example,our own\n")
-    (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)
@@ -95,6 +113,7 @@ def write_csv(path: Path, rows: list[dict[str, str]], encoding: str = "utf-8") -
 
 def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> None:
     rows = [answer(n, Rating=score) for n, score in enumerate(SCORES, start=1)]
+    rows[-1]["Mail"] = "sixth@home.example"
     expected = dict(enumerate(SCORES.values(), start=1))
     special = [
         (answer(101, When="2199-01-01 00:00:00"), "invalid_time"),
@@ -122,6 +141,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         path.read_text() + ragged + "\n" + '"301","9","2025-03-01 12:00:00","exit","","acme","","south",""\n'
     )
     expected[301] = "counted"
+    (shop.landing / "called.csv").write_text("\n".join(["Answer,Mail,Who,Called,Solved", *FOLLOW_UPS]) + "\n")
 
     shop.succeed("run")
 
@@ -139,7 +159,8 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         "invalid_time",
         "unknown_survey",
     }
-    quarantined = shop.query("select reason, source_line, raw_row from quality.quality_quarantine")
+    of_answers = "where source_file <> 'called.csv'"
+    quarantined = shop.query(f"select reason, source_line, raw_row from quality.quality_quarantine {of_answers}")
     assert {reason for reason, _, _ in quarantined if not reason.startswith("malformed")} == rejected
     (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
     assert lines[malformed[1] - 1] == ragged and malformed[2] is None
@@ -147,6 +168,20 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert shown["109"] == {"Number", "Rating", "When", "Form", "Firm", "Shop"}
     assert shop.query("select delivered_rows, counted, malformed, difference from quality.quality_reconciliation") == [
         (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)
+    ]
+
+    # What was written down of follow-ups counts, or is rejected with its line and without whom it names.
+    followed = "select reason, source_line, raw_row from quality.quality_quarantine where source_file = 'called.csv'"
+    assert {line: reason for reason, line, _ in shop.query(followed)} == {
+        line: reason for line, reason in enumerate(FOLLOW_UPS.values(), start=2) if reason
+    }
+    assert {key for _, _, row in shop.query(followed) for key in json.loads(row)} == {"Answer", "Called", "Solved"}
+    assert shop.query(
+        "select response_id, owner_id, first_contact_at::text, resolved_at::text, state "
+        "from marts.detractor_recovery order by all"
+    ) == [
+        ("shop:11", "desk", "2025-03-03 11:00:00", None, "contacted"),
+        ("shop:8", "desk", "2025-03-03 08:00:00", "2025-03-03 10:00:00", "resolved"),
     ]
 
     # Two segments together, and a fiscal year from April.

@@ -23,7 +23,9 @@ from tests.integration import oracle
 
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 PUBLISHED = {
+    "contact_fatigue",
     "customer_value_by_category",
+    "detractor_recovery",
     "dim_account_history",
     "dim_accounts",
     "dim_contacts",
@@ -33,6 +35,9 @@ PUBLISHED = {
     "dim_surveys",
     "fct_nps_responses",
     "fct_survey_invitations",
+    "nps_action_impact",
+    "promoter_advocacy",
+    "nps_benchmark_gap",
     "nps_account_views",
     "nps_by_account",
     "nps_by_owner",
@@ -43,6 +48,7 @@ PUBLISHED = {
     "nps_change_decomposition",
     "nps_trailing_window",
     "nps_weighted",
+    "recovery_performance",
     "response_eligibility",
     "response_funnel",
     "response_representativeness",

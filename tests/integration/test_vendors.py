@@ -16,8 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.exclusions import COLUMNS
-from tests.conftest import ROOT, Pipeline, unit_tests_passed
+from tests.conftest import ROOT, Pipeline, empty_reference, unit_tests_passed
 from tests.integration.test_portability import DIALECTS, compiled_models, untranslatable
 
 Row = dict[str, Any]
@@ -76,8 +75,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def configure(folder: Path, sources: Sequence[str]) -> Pipeline:
     """A configuration outside the repository with the repository's own sources/*.yml."""
     config = folder / "config"
-    reference = config / "seeds" / "reference"
-    reference.mkdir(parents=True)
+    reference = empty_reference(config)
     (config / "sources").mkdir()
     for name in sources:
         own = ROOT / "sources" / f"{name}.yml"
@@ -91,8 +89,6 @@ def configure(folder: Path, sources: Sequence[str]) -> Pipeline:
     header = "source_system,source_survey_id,survey_id,survey_name,survey_type,touchpoint,starts_on,ends_on"
     (reference / "surveys.csv").write_text("\n".join([header, *surveys]) + "\n")
     (reference / "staff_domains.csv").write_text("domain,why\nours.example,our own\n")
-    (reference / "exclusions.csv").write_text(",".join(COLUMNS) + "\n")
-    (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\n")
     pipeline = Pipeline(folder / "data", config)
     pipeline.landing.mkdir(parents=True)
     return pipeline
@@ -871,6 +867,11 @@ def test_tickets_cases_and_opportunities_are_context(vendors: Pipeline) -> None:
     assert staged(
         vendors, "select case_id, account_id, created_at::text, closed_at from staging.stg_salesforce__cases"
     ) == [("K1", "S1", "2025-03-01 08:00:00", None)]
+    # A case that is new is no follow-up; the ticket's requester and organization are a contact and an account of the CRM.
+    assert staged(
+        vendors,
+        "select activity_type, contact_id, account_id, contacted_at::text, resolved_at::text from intermediate.int_follow_ups",
+    ) == [("ticket", "101", "201", "2025-03-02 08:00:00", "2025-03-02 08:00:00")]
     assert staged(
         vendors,
         "select opportunity_id, account_id, amount::text, is_won, close_date::text "

@@ -20,6 +20,8 @@ dagster: https://dagster.example
 targets:
   stewards: {url: "${TEST_STEWARDS}", events: [failed_check, stale_source, response_rate]}
   business: {url: "${TEST_BUSINESS}", events: [nps_drop]}
+  owners: {url: "${TEST_OWNERS}", events: [new_case, overdue_case], delivery: digest}
+  desk: {url: "${TEST_DESK}", events: [overdue_case]}
 """
 START = datetime(2025, 7, 1, tzinfo=UTC)
 PASSED = CheckResult(
@@ -81,6 +83,26 @@ class Company:
                 f"create table marts.nps_by_segment_period as from (values {', '.join(rows)}) as months ({COLUMNS})"
             )
 
+    def cases(self, *cases: tuple[str, str, str, str]) -> None:
+        """Cases beside what is published: key, owner, state and day of the answer; `boss` stands above all."""
+        with duckdb.connect(self.settings.serving) as connection:
+            connection.execute(
+                """
+                create or replace table marts.detractor_recovery (
+                    response_id text, owner_id text, state text, opened_at timestamp, manager_id text, account_id text,
+                    contact_id text, survey_type text, score int, due_at timestamp, comment text
+                );
+                create or replace table marts.dim_accounts as select 'a' as account_id, 'Acme' as account_name
+                """
+            )
+            connection.executemany(
+                """
+                insert into marts.detractor_recovery
+                select $1, $2, $3, $4, 'boss', 'a', '003c', 'episodic', 2, '2025-06-30 17:00:00', 'too slow'
+                """,
+                cases,
+            )
+
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
@@ -138,6 +160,76 @@ def test_each_cause_is_told_once_to_whom_it_concerns(company: Company, monkeypat
         ]
 
 
+def test_a_case_is_told_once_to_who_acts_and_once_to_whom_it_escalates(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
+    company.publish(("2025-06-01", 1, False, True))
+    with webhook() as (web, posted), mail_server() as (post, mailed):
+        monkeypatch.setenv("TEST_OWNERS", f"mailto://{post}?from=nps@here.example&to={{owner_id}}@here.example")
+        monkeypatch.setenv("TEST_DESK", f"json://{web}/hook")
+        company.cases(
+            ("r1", "ann", "open", "2025-06-30 09:00"),
+            ("r2", "ann", "open", "2025-06-30 10:00"),
+            ("r3", "bob", "overdue", "2025-06-29 10:00"),
+            ("r4", "bob", "contacted", "2025-06-29 10:00"),
+            ("r5", "bob", "overdue", "2025-05-31 23:59"),  # older than 30 days
+        )
+        assert company.run() == []
+        assert sorted(title for title, _ in mailed) == [
+            "new case: 2",
+            "new case: Acme: 2",
+            "overdue case: Acme: 2, with bob",
+        ]
+        [digest] = [body for title, body in mailed if title == "new case: 2"]
+        for words in ("(r1)", "(r2)", "Acme, contact 003c, gave a 2 (episodic) on 2025-06-30 09:00 UTC", "“too slow”"):
+            assert words in digest
+        assert [title for title, _ in posted] == ["overdue case: Acme: 2, with bob"]
+
+        # The same again is no news; what turns overdue goes to the manager, what is handed over to who has it now.
+        company.run()
+        assert len(mailed) == 3 and len(posted) == 1
+        company.cases(
+            ("r1", "ann", "overdue", "2025-06-30 09:00"),
+            ("r2", "bob", "open", "2025-06-30 10:00"),
+            ("r3", "bob", "resolved", "2025-06-29 10:00"),
+        )
+        company.run()
+        assert sorted(title for title, _ in mailed[3:]) == ["new case: Acme: 2", "overdue case: Acme: 2, with ann"]
+        assert "(r2)" in next(body for title, body in mailed[3:] if title.startswith("new"))
+        assert len(posted) == 2
+    told = "".join(path.read_text() for path in (company.settings.data_dir / "alerts").rglob("*.txt"))
+    assert "r1" in told and "003c" not in told and "slow" not in told
+
+
+def test_each_owner_has_a_target_and_one_that_is_down_leaves_the_others_theirs(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
+    company.publish(("2025-06-01", 1, False, True))
+    owners = ["ann", "bob/../x", "cho"]
+    company.cases(*((f"r{n}", owner, "open", "2025-06-30 09:00") for n, owner in enumerate(owners)))
+    with webhook() as (web, posted):
+        monkeypatch.setenv("TEST_OWNERS", f"json://{web}/{{owner_id}}")
+        paths = [f"json://{web}/ann", f"json://{web}/bob%2F..%2Fx", f"json://{web}/cho"]
+        import apprise  # noqa: PLC0415
+
+        add = apprise.Apprise.add
+        asked: list[str] = []
+
+        def down_for_ann(messenger: apprise.Apprise, url: str) -> bool:
+            asked.append(url)
+            return bool(add(messenger, "json://127.0.0.1:1/" if url == paths[0] else url))
+
+        monkeypatch.setattr(apprise.Apprise, "add", down_for_ann)
+        assert company.run() == ["alerts: owners did not take a message; 1 will be tried again by the next run"]
+        assert asked == paths
+        assert len(posted) == 2
+        monkeypatch.setattr(apprise.Apprise, "add", add)
+        assert company.run() == []
+        assert len(posted) == 3
+
+
 def test_a_target_that_is_down_is_reported_and_tried_again(
     company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,6 +279,7 @@ def test_shipped_file_is_valid_and_off() -> None:
     assert set(read_configuration(Settings(config_dir=ROOT, data_dir=ROOT / "data")).targets) == {
         "stewards",
         "business",
+        "owners",
     }
 
 

@@ -151,6 +151,13 @@ def published(tmp_path: Path) -> Settings:
             create table marts.fct_nps_responses as
             from (values ('1', 'a1', 'm'), ('2', 'a9', 'r2'), ('3', 'a1', 'other'), ('4', null, null))
             as t (response_id, account_id, owner_id);
+            create table marts.detractor_recovery as
+            from (values
+                ('1', 'r1', 'm', 'r2', 'r1'), ('2', 'm', 'top', 'other', 'other'), ('3', 'other', 'top', 'r1', 'r1'),
+                ('4', 'desk', 'desk', 'm', null)
+            ) as t (response_id, owner_id, manager_id, owner_when_opened_id, contacted_by);
+            create table marts.recovery_performance as
+            from (values ('r1', 3), ('other', 5), ('all', 8)) as t (owner_id, cases);
             create table marts.dim_surveys as select 's' as survey_id;
             create table marts.dim_dates as select date '2025-01-01' as date_day;
         """)
@@ -170,6 +177,8 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
             ("dim_accounts", "*"),
             ("dim_contacts", "*"),
             ("fct_nps_responses", "response_id"),
+            ("detractor_recovery", "*"),
+            ("recovery_performance", "*"),
         ):
             found[table] = set(connection.execute(f"select {key} from {table}").fetchall())
     assert found == {
@@ -188,6 +197,9 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
         "dim_contacts": {("c1", "a1")},
         # As of the answer: theirs stays theirs after the account moved on.
         "fct_nps_responses": {("1",), ("2",)},
+        # Theirs to act on now; to whom it escalates and whose it was is not theirs to see.
+        "detractor_recovery": {("1", "r1", "m", "r2", "r1"), ("2", "m", None, None, None)},
+        "recovery_performance": {("r1", 3)},
     }
     assert [path.name for path in published.exports.iterdir()] == ["m.duckdb"]
     assert b"other" not in target.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from expectations.validation import CheckResult
-from orchestration.quality import as_check_result, has_turned_late
+from orchestration.quality import as_check_result, has_come_due, has_turned_late
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,21 @@ def test_a_source_that_turns_late_is_news(
         )
 
     assert has_turned_late(serving) is is_news
+
+
+def test_a_case_that_comes_due_is_news_once(tmp_path: Path) -> None:
+    serving = tmp_path / "nps.duckdb"
+    due = datetime(2025, 3, 3, 17)
+    with duckdb.connect(serving) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.detractor_recovery as select 'open' as state, $due as due_at", {"due": due}
+        )
+    assert not has_come_due(serving, due)
+    assert has_come_due(serving, due + timedelta(seconds=1))
+    with duckdb.connect(serving) as connection:
+        connection.execute("update marts.detractor_recovery set state = 'overdue'")
+    assert not has_come_due(serving, due + timedelta(seconds=1))
 
 
 def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from orchestration.follow_up import HOLIDAYS, check_follow_up
 from orchestration.reference import ACTIONS, BENCHMARKS, check_actions, check_benchmarks, check_reference
 from orchestration.settings import ROOT, ConfigError, Settings
 
@@ -68,3 +70,42 @@ def test_a_wrong_benchmark_is_refused_with_its_line(line: str, fault: str, tmp_p
     with pytest.raises(ConfigError, match=r"benchmarks\.csv:2: ") as refused:
         check_benchmarks(settings)
     assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("EMEA,2025-02-30,x", "holiday_on '2025-02-30' is no day"),
+        ("EMEA,,x", "holiday_on is missing"),
+        ("Mars,2025-12-25,x", "calendar 'Mars' must be one of default, EMEA, APAC, or empty for all of them"),
+    ],
+)
+def test_a_wrong_holiday_is_refused_with_its_line(line: str, fault: str, tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, "holidays.csv", ",".join(HOLIDAYS), ",2025-12-25,Christmas Day", line)
+    with pytest.raises(ConfigError, match=r"holidays\.csv:3: ") as refused:
+        check_follow_up(settings)
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("Europe/London", "Europe/Lundun", "calendars.values.EMEA.time_zone: Value error, 'Europe/Lundun' is not"),
+        ('"17:00"', '"25:00"', "calendars.default.closes: String should match"),
+        ('"17:00"', '"09:30"', "calendars.default: Value error, it must close an hour or more after it opens"),
+        ("days: [1, 2, 3, 4, 5]", "days: [0]", "calendars.default.days.0: Input should be greater than"),
+        ("{A: 8, B: 16}", "{A: 0}", "hours.values.A: Input should be greater than 0"),
+        ("default: 24", "defaults: 24", "hours.default: Field required"),
+        ("default: 24", "default: 24, typo: 1", "hours.typo: unknown key"),
+        ("transactional, episodic]", "visits]", "survey_types.1: Input should be 'relationship'"),
+    ],
+)
+def test_a_wrong_follow_up_is_refused(old: str, new: str, fault: str, tmp_path: Path) -> None:
+    project = (ROOT / "dbt_project" / "dbt_project.yml").read_text()
+    begins = project.index("  follow_up:")
+    variable = project[begins : project.index("\n\n", begins)]
+    settings = settings_with(tmp_path, "holidays.csv", ",".join(HOLIDAYS))
+    (tmp_path / "vars.yml").write_text(textwrap.dedent(variable.replace(old, new)))
+    with pytest.raises(ConfigError) as refused:
+        check_follow_up(settings)
+    assert f"{tmp_path}/vars.yml: follow_up.{fault}" in str(refused.value)

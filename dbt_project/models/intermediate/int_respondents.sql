@@ -64,41 +64,7 @@ contacts_by_key as (
     where people.external_contact_id is not null
 ),
 
--- An address that two contacts share resolves to the one that is not deleted (a merged one lives on), then to the one
--- that was not merged, then to the older key, so that the same person is the same contact in every run.
-shared_addresses as (
-    select contact_email
-    from contacts
-    where contact_email is not null
-    group by contact_email
-    having count(*) > 1
-),
-
-preferred as (
-    select
-        contacts.contact_id,
-        row_number() over (
-            partition by contacts.contact_email
-            order by
-                contacts.is_deleted and contacts.contact_id = contacts.surviving_contact_id,
-                contacts.contact_id <> contacts.surviving_contact_id,
-                contacts.contact_id
-        ) as preference
-    from contacts
-    inner join shared_addresses on contacts.contact_email = shared_addresses.contact_email
-),
-
-second_contacts as (
-    select contact_id from preferred
-    where preference > 1
-),
-
-contacts_by_email as (
-    select contacts.*
-    from contacts
-    left join second_contacts on contacts.contact_id = second_contacts.contact_id
-    where second_contacts.contact_id is null and contacts.contact_email is not null
-),
+{{ contacts_by_email_ctes() }},
 
 staff_domains as (
     select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }} -- noqa: RF02

@@ -9,7 +9,7 @@
 
 with
 {%- if is_incremental() %}
-affected as (
+touched as (
     select changed_value as invitation_id from {{ changed('int_invitations', 'invitation_id') }} as invitations
     union
     select changed_value from {{ changed('int_invitation_answers', 'invitation_id') }} as answered
@@ -37,6 +37,49 @@ affected as (
     select invitation_id from {{ this }}
     where contact_id in {{ changed('int_contacts', 'contact_id') }}
     {%- endif %}
+),
+
+-- What comes, goes or moves between two invitations of a person changes whether the later one was within the rules.
+touched_contacts as (
+    select
+        contact_id,
+        min(sent_at) as first_sent_at
+    from (
+        select
+            contact_id,
+            sent_at
+        from
+            {{ rows_of(
+                this, 'invitation_id', 'select invitation_id from touched', columns=['contact_id', 'sent_at']
+            ) }} as before_batch
+        union all
+        select
+            respondents.contact_id,
+            invitations.sent_at
+        from {{ rows_of(ref('int_invitations'), 'invitation_id', 'select invitation_id from touched') }} as invitations
+        inner join {{ ref('int_respondents') }} as respondents
+            on invitations.respondent_key = respondents.respondent_key
+    ) as touched_times
+    where contact_id is not null
+    group by contact_id
+),
+
+of_touched_contacts as (
+    select *
+    from
+        {{ rows_of(
+            this, 'contact_id', 'select contact_id from touched_contacts',
+            columns=['invitation_id', 'contact_id', 'survey_type', 'sent_at', 'delivered_at']
+        ) }} as invitations
+),
+
+affected as (
+    select invitation_id from touched
+    union
+    select of_touched_contacts.invitation_id
+    from of_touched_contacts
+    inner join touched_contacts on of_touched_contacts.contact_id = touched_contacts.contact_id
+    where of_touched_contacts.sent_at >= touched_contacts.first_sent_at
 ),
 {% endif %}
 asked as (
@@ -76,6 +119,50 @@ opt_outs as (
     group by respondents.contact_id
 ),
 
+-- What reached a person, and when the one before it was sent. Read by itself: wide rows are dear to rank.
+reached as (
+    select
+        invitations.invitation_id,
+        respondents.contact_id,
+        surveys.survey_type,
+        invitations.sent_at
+    from {{ 'asked' if is_incremental() else ref('int_invitations') }} as invitations
+    inner join surveys
+        on
+            invitations.source_system = surveys.source_system
+            and invitations.source_survey_id = surveys.source_survey_id
+    inner join {{ 'respondents' if is_incremental() else ref('int_respondents') }} as respondents
+        on invitations.respondent_key = respondents.respondent_key
+    where invitations.delivered_at is not null
+    {%- if is_incremental() %}
+    union all
+    select
+        invitation_id,
+        contact_id,
+        survey_type,
+        sent_at
+    from of_touched_contacts
+    where delivered_at is not null and invitation_id not in (select invitation_id from affected)
+    {%- endif %}
+),
+
+-- One order for all of them: to sort by survey type as well would take as long again.
+spaced as (
+    select
+        invitation_id,
+        {%- for type in survey_types() %}
+        max(case when survey_type = '{{ type }}' then sent_at end) over before as {{ type }}_sent_at,
+        {%- endfor %}
+        max(sent_at) over before as any_sent_at
+    from reached
+    where sent_at is not null
+    window before as (
+        partition by contact_id
+        order by sent_at, invitation_id
+        rows between unbounded preceding and 1 preceding
+    )
+),
+
 found as (
     select
         asked.invitation_id,
@@ -113,7 +200,13 @@ found as (
                 and opt_outs.opted_out_at < {{ add_hours('asked.sent_at', var('opt_out_window_days') * 24) }}
                 then 'opted_out'
             else 'silent'
-        end as outcome
+        end as outcome,
+        case
+            when spaced.invitation_id is not null
+                then {{ is_within_contact_rules(
+                    'asked.sent_at', 'surveys.survey_type', 'spaced', 'opt_outs.opted_out_at'
+                ) }}
+        end as is_within_contact_rules
     from asked
     inner join surveys
         on asked.source_system = surveys.source_system and asked.source_survey_id = surveys.source_survey_id
@@ -126,6 +219,7 @@ found as (
             and asked.source_account_id = account_aliases.account_alias
     left join answered on asked.invitation_id = answered.invitation_id
     left join opt_outs on respondents.contact_id = opt_outs.contact_id
+    left join spaced on asked.invitation_id = spaced.invitation_id
     {%- if segments_from('contact') %}
     left join contacts on respondents.contact_id = contacts.contact_id
     {%- endif %}

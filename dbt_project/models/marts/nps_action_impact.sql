@@ -27,9 +27,8 @@ daily_counts as (
     select * from {{ ref('int_daily_counts') }}
 ),
 
--- What was loaded last tells how far the answers reach.
-horizon as (
-    select {{ business_date('max(loaded_at)') }} as as_of_date from {{ ref('stg_lake__loads') }}
+last_day as (
+    select last_date from {{ ref('int_last_day') }}
 ),
 
 confidence as (
@@ -131,7 +130,7 @@ final as (
         actions.starts_on,
         {{ add_days('actions.starts_on', -days) }} as before_starts_on,
         {{ add_days('actions.starts_on', days - 1) }} as after_ends_on,
-        {{ add_days('actions.starts_on', days - 1) }} < horizon.as_of_date as is_complete_window,
+        {{ add_days('actions.starts_on', days - 1) }} <= last_day.last_date as is_complete_window,
         cast(coalesce(parallel.parallel_actions, 0) as bigint) as parallel_actions,
         {%- for group in groups %}
         {%- for window in ['before', 'after'] %}
@@ -153,7 +152,7 @@ final as (
     from tested
     inner join actions on tested.action_id = actions.action_id
     left join parallel on tested.action_id = parallel.action_id
-    cross join horizon
+    cross join last_day
     cross join confidence
 )
 

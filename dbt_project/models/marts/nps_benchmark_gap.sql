@@ -3,14 +3,9 @@ with benchmarks as (
     select * from {{ ref('benchmarks') }}
 ),
 
-period_counts as (
-    select * from {{ ref('int_period_counts') }}
+periods as (
+    select * from {{ ref('nps_by_segment_period') }}
     where period_grain in ('month', 'quarter', 'year')
-),
-
--- What was loaded last tells how far the answers reach: a later period cannot be complete.
-horizon as (
-    select {{ business_date('max(loaded_at)') }} as as_of_date from {{ ref('stg_lake__loads') }}
 ),
 
 confidence as (
@@ -26,11 +21,16 @@ compared as (
         benchmarks.published_on,
         cast(benchmarks.nps as decimal(9, 4)) as benchmark_nps,
         benchmarks.responses as benchmark_responses,
-        period_counts.*,
-        {{ shrunk_theta('period_counts.promoters', 'period_counts.detractors', 'period_counts.responses') }}
+        {%- for column in [
+            'survey_type', 'period_grain', 'period_start', 'period_end', 'is_complete_period', 'segment',
+            'segment_value', 'responses', 'promoters', 'passives', 'detractors', 'nps', 'evidence',
+        ] %}
+        periods.{{ column }},
+        {%- endfor %}
+        {{ shrunk_theta('periods.promoters', 'periods.detractors', 'periods.responses') }}
         - benchmarks.nps / 100e0 as gap,
         sqrt(
-            {{ shrunk_variance('period_counts.promoters', 'period_counts.detractors', 'period_counts.responses') }}
+            {{ shrunk_variance('periods.promoters', 'periods.detractors', 'periods.responses') }}
             + case
                 when benchmarks.responses > 0
                     then (1e0 - benchmarks.nps / 100e0 * benchmarks.nps / 100e0) / benchmarks.responses
@@ -38,14 +38,14 @@ compared as (
             end
         ) as gap_error
     from benchmarks
-    inner join period_counts
+    inner join periods
         on
-            benchmarks.survey_type = period_counts.survey_type
-            and benchmarks.segment = period_counts.segment
-            and benchmarks.segment_value = period_counts.segment_value
-            and coalesce(benchmarks.starts_on, period_counts.period_start) <= period_counts.period_end
-            and coalesce(benchmarks.ends_on, period_counts.period_end) >= period_counts.period_start
-    where period_counts.responses > 0
+            benchmarks.survey_type = periods.survey_type
+            and benchmarks.segment = periods.segment
+            and benchmarks.segment_value = periods.segment_value
+            and coalesce(benchmarks.starts_on, periods.period_start) <= periods.period_end
+            and coalesce(benchmarks.ends_on, periods.period_end) >= periods.period_start
+    where periods.responses > 0
 ),
 
 with_p as (
@@ -73,29 +73,24 @@ final as (
         tested.period_grain,
         tested.period_start,
         tested.period_end,
-        tested.period_end < horizon.as_of_date as is_complete_period,
+        tested.is_complete_period,
         tested.segment,
         tested.segment_value,
         tested.responses,
         tested.promoters,
         tested.passives,
         tested.detractors,
-        {{ evidence('tested.responses') }} as evidence,
-        case when {{ enough }} then {{ points(nps('tested.promoters', 'tested.detractors', 'tested.responses')) }} end
-            as nps,
+        tested.evidence,
+        tested.nps,
         tested.benchmark_nps,
         tested.benchmark_responses,
-        cast(case
-            when {{ enough }}
-                then {{ points(nps('tested.promoters', 'tested.detractors', 'tested.responses')) }} - tested.benchmark_nps
-        end as decimal(9, 4)) as gap,
+        cast(tested.nps - tested.benchmark_nps as decimal(9, 4)) as gap,
         case when {{ enough }} then {{ points('100e0 * (tested.gap - confidence.z * tested.gap_error)') }} end
             as gap_ci_low,
         case when {{ enough }} then {{ points('100e0 * (tested.gap + confidence.z * tested.gap_error)') }} end
             as gap_ci_high,
         {{ significance_measures('tested') }}
     from tested
-    cross join horizon
     cross join confidence
 )
 

@@ -1,4 +1,4 @@
--- Grain: one rejected raw row, for a steward to judge; answers, invitations and lines that are no row.
+-- Grain: one rejected raw row, for a steward to judge; answers, invitations, follow-ups and lines that are no row.
 -- A score that is missing, a repeat or a staff answer is a decision, not a fault: see response_eligibility.
 -- depends_on: {{ ref('int_delivered_answers') }}, {{ ref('int_repeated_answers') }}
 {{ config(
@@ -31,6 +31,13 @@ affected as (
         load_id,
         source_line
     from deliveries
+    union
+    -- People write few follow-ups, and what one names may be known by now: all are judged each time.
+    select
+        load_id,
+        source_line
+    from {{ ref('int_follow_ups') }}
+    where activity_type = 'follow_up'
 ),
 {% endif %}
 rejected_answers as (
@@ -79,6 +86,23 @@ raw_invitations as (
     {{ raw_rows('invitations', 'rejected_invitations') }}
 ),
 
+rejected_follow_ups as (
+    select
+        source_system,
+        load_id,
+        loaded_at,
+        source_file,
+        source_line,
+        fault as reason,
+        cast(null as {{ dbt.type_string() }}) as source_survey_id
+    from {{ ref('int_follow_ups') }}
+    where fault is not null
+),
+
+raw_follow_ups as (
+    {{ raw_rows('activities', 'rejected_follow_ups') }}
+),
+
 -- Such a line cannot be told into columns, so nobody knows what in it names a person.
 malformed as (
     select
@@ -112,6 +136,15 @@ rejected as (
         on
             rejected_invitations.load_id = raw_invitations.load_id
             and rejected_invitations.source_line = raw_invitations.source_line
+    union all
+    select
+        rejected_follow_ups.*,
+        raw_follow_ups.raw_row
+    from rejected_follow_ups
+    inner join raw_follow_ups
+        on
+            rejected_follow_ups.load_id = raw_follow_ups.load_id
+            and rejected_follow_ups.source_line = raw_follow_ups.source_line
     union all
     select * from malformed
 ),

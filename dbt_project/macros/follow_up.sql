@@ -1,0 +1,90 @@
+{#-
+    The closed loop, as the variable `follow_up` configures it; orchestration/follow_up.py checks that before anything
+    runs. Nothing else reads the variable.
+-#}
+
+{#- The calendars of working hours by name: default, and one per value of a segment. -#}
+{% macro business_calendars() -%}
+    {%- set calendars = var('follow_up').calendars -%}
+    {%- set named = {'default': calendars.default} -%}
+    {%- do named.update(calendars.get('values', {})) -%}
+    {{- return(named) -}}
+{%- endmacro %}
+
+
+{#- Seconds from midnight of a local time like "09:30". -#}
+{% macro seconds_of_day(clock) -%}
+    {%- set hours, minutes = clock.split(':') -%}
+    {{- return(hours | int * 3600 + minutes | int * 60) -}}
+{%- endmacro %}
+
+
+{#-
+    What a setting has for the segment's value of an answer: for each of `choices`, {value: SQL}, its SQL, and `default`
+    for the rest; also for all where no such segment is configured.
+-#}
+{% macro by_segment(segment, choices, default) -%}
+    {%- if choices and var('segments') | selectattr('name', 'equalto', segment) | list -%}
+        case {{ segment }}
+            {%- for value, chosen in choices.items() %}
+            when '{{ value | replace("'", "''") }}' then {{ chosen }}
+            {%- endfor %}
+            else {{ default }}
+        end
+    {%- else -%}
+        {{ default }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The calendar of an answer. -#}
+{% macro answer_calendar() -%}
+    {%- set names = {} -%}
+    {%- for name in business_calendars() if name != 'default' -%}
+        {%- do names.update({name: "'" ~ name | replace("'", "''") ~ "'"}) -%}
+    {%- endfor -%}
+    {{ by_segment(var('follow_up').calendars.get('segment'), names, "'default'") }}
+{%- endmacro %}
+
+
+{#- Within how many working seconds somebody must have contacted the person who gave an answer. -#}
+{% macro answer_seconds() -%}
+    {%- set hours = var('follow_up').hours -%}
+    {%- set seconds = {} -%}
+    {%- for value, number in hours.get('values', {}).items() -%}
+        {%- do seconds.update({value: (number * 3600) | int}) -%}
+    {%- endfor -%}
+    {{ by_segment(hours.get('segment'), seconds, (hours.default * 3600) | int) }}
+{%- endmacro %}
+
+
+{#- The day of a UTC timestamp on the calendar that a column names. -#}
+{% macro calendar_date(calendar, utc_timestamp) -%}
+    case {{ calendar }}
+        {%- for name, settings in business_calendars().items() %}
+        when '{{ name | replace("'", "''") }}' then {{ local_date(utc_timestamp, settings.time_zone) }}
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+
+{#-
+    By how many days the calendars must outlast the last answer: twice those that hold the longest deadline, for days
+    off, and two months. The test of int_detractor_cases fails where that is too short.
+-#}
+{% macro calendar_days_ahead() -%}
+    {%- set hours = var('follow_up').hours -%}
+    {%- set longest = ([hours.default] + hours.get('values', {}).values() | list) | max -%}
+    {%- set days = [60] -%}
+    {%- for calendar in business_calendars().values() -%}
+        {%- set day = seconds_of_day(calendar.closes) - seconds_of_day(calendar.opens) -%}
+        {%- do days.append(60 + (longest * 3600 / day * 7 / (calendar.days | length) * 2) | int) -%}
+    {%- endfor -%}
+    {{- return(days | max) -}}
+{%- endmacro %}
+
+
+{#- A text as one of a list of SQL literals. -#}
+{% macro literals(values) -%}
+    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}

@@ -1,0 +1,51 @@
+-- Grain: one activity with one person, account or answer, as soon as any delivery shows when somebody worked on it.
+-- A record that is reopened, deleted or given to another person later takes no time back: the earliest ones delivered stay,
+-- and who it is of is part of the key.
+{%- set named = [
+    'source_system', 'source_activity_id', 'activity_type', 'response_id', 'external_contact_id', 'source_contact_id',
+    'contact_email', 'source_account_id', 'owner_id',
+] %}
+{%- set earliest = ['created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at', 'source_file', 'source_line'] %}
+{{ config(materialized = 'incremental', unique_key = 'activity_key', meta = {'present': 'activity_key'}) }}
+
+with delivered as (
+    {{ union_staging('activities') }}
+),
+
+keyed as (
+    select
+        *,
+        {% for column in named -%}
+            coalesce({{ column }}, ''){{ " || '|' || " if not loop.last }}
+        {%- endfor %} as activity_key
+    from delivered
+),
+
+evidence as (
+    select * from keyed
+    {%- if is_incremental() %}
+    union all
+    select
+        {%- for column in canonical_columns('activities') %}
+        {{ column }},
+        {%- endfor %}
+        activity_key
+    from {{ rows_of(this, 'activity_key', 'select activity_key from keyed') }} as known
+    {%- endif %}
+),
+
+final as (
+    select
+        activity_key,
+        {%- for column in named %}
+        {{ column }},
+        {%- endfor %}
+        {{ dbt.bool_or('has_invalid_time') }} as has_invalid_time,
+        {%- for column in earliest %}
+        min({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from evidence
+    group by activity_key, {{ named | join(', ') }}
+)
+
+select * from final

@@ -1,0 +1,125 @@
+-- Grain: one activity with the contact, account or answer that it followed up or asked, and what is wrong with one that
+-- somebody wrote down.
+with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }},
+
+activities as (
+    select
+        activities.*,
+        coalesce(activities.contact_email, latest.contact_email) as known_email,
+        coalesce(activities.source_account_id, latest.source_account_id) as named_account_id
+    from {{ ref('int_activities') }} as activities
+    left join latest
+        on
+            activities.source_system = latest.source_system
+            and activities.source_contact_id = latest.source_contact_id
+    where
+        activities.activity_type in (
+            {{ literals(var('follow_up').activity_types + var('advocacy').activity_types) }}
+        )
+),
+
+contacts as (
+    select
+        contact_id,
+        surviving_contact_id,
+        account_id,
+        contact_email,
+        is_deleted
+    from {{ ref('int_contacts') }}
+    where
+        contact_id in (select external_contact_id from activities)
+        or contact_email in (select known_email from activities)
+),
+
+{{ contacts_by_email_ctes() }},
+
+-- A person whom no CRM knows has the key that their answers have.
+resolved as (
+    select
+        activities.activity_key,
+        activities.activity_type,
+        activities.response_id,
+        coalesce(
+            contacts_by_key.surviving_contact_id,
+            activities.external_contact_id,
+            contacts_by_email.surviving_contact_id,
+            'email:' || {{ salted_hash('activities.known_email') }}
+        ) as contact_id,
+        coalesce(account_aliases.account_id, activities.named_account_id) as account_id,
+        activities.owner_id,
+        activities.has_invalid_time,
+        coalesce(activities.created_at, activities.contacted_at, activities.resolved_at) as created_at,
+        coalesce(activities.contacted_at, activities.resolved_at) as contacted_at,
+        activities.resolved_at,
+        activities.source_system,
+        activities.load_id,
+        activities.loaded_at,
+        activities.source_file,
+        activities.source_line
+    from activities
+    left join contacts as contacts_by_key on activities.external_contact_id = contacts_by_key.contact_id
+    left join contacts_by_email on activities.known_email = contacts_by_email.contact_email
+    left join {{ ref('int_account_aliases') }} as account_aliases
+        on
+            activities.source_system = account_aliases.source_system
+            and activities.named_account_id = account_aliases.account_alias
+),
+
+-- Only what a person wrote is judged: tools have activities with people who were never asked.
+written as (
+    select * from resolved
+    where activity_type = 'follow_up'
+),
+
+answers as (
+    select
+        response_id,
+        submitted_at
+    from {{ ref('fct_nps_responses') }}
+    where response_id in (select response_id from written)
+),
+
+known_contacts as (
+    select contact_id from {{ ref('dim_contacts') }}
+    where contact_id in (select contact_id from written)
+),
+
+known_accounts as (
+    select account_id from {{ ref('dim_accounts') }}
+    where account_id in (select account_id from written)
+),
+
+judged as (
+    select
+        written.activity_key,
+        case
+            when
+                written.has_invalid_time
+                or coalesce(written.resolved_at, written.contacted_at)
+                > {{ add_hours('written.loaded_at', var('future_tolerance_hours')) }}
+                then 'invalid_time'
+            when written.resolved_at < written.contacted_at then 'resolved_before_contact'
+            when written.contacted_at < answers.submitted_at then 'contact_before_answer'
+            when written.response_id is not null
+                then case when answers.response_id is null then 'unknown_answer' end
+            when written.contact_id is not null
+                then case when known_contacts.contact_id is null then 'unknown_contact' end
+            when written.account_id is not null
+                then case when known_accounts.account_id is null then 'unknown_account' end
+            else 'names_nobody'
+        end as fault
+    from written
+    left join answers on written.response_id = answers.response_id
+    left join known_contacts on written.contact_id = known_contacts.contact_id
+    left join known_accounts on written.account_id = known_accounts.account_id
+),
+
+final as (
+    select
+        resolved.*,
+        judged.fault
+    from resolved
+    left join judged on resolved.activity_key = judged.activity_key
+)
+
+select * from final

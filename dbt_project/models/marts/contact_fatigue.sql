@@ -1,0 +1,138 @@
+-- Grain: one person and one survey type, where something about asking them must be known: who is not listed may be asked.
+{%- set rules = var('contact_rules') %}
+{%- set forgotten_days = rules.get('forgotten_days', {}) %}
+{#- As far back as any rule looks. -#}
+{%- set days_back = ((rules.days_between.values() | list) + (forgotten_days.values() | list) + [rules.account.days, var('trailing_window_days')]) | max %}
+
+with contacts as (
+    select * from {{ ref('dim_contacts') }}
+    where not is_staff
+),
+
+invitations as (
+    select
+        contact_id,
+        account_id,
+        survey_type,
+        sent_at,
+        is_within_contact_rules
+    from {{ ref('fct_survey_invitations') }}
+    where
+        delivered_at is not null
+        and sent_at > {{ add_hours(as_of_moment(), -24 * days_back) }}
+        and sent_at <= {{ as_of_moment() }}
+),
+
+asked as (
+    select
+        contact_id,
+        {%- for type in survey_types() %}
+        max(case when survey_type = '{{ type }}' then sent_at end) as {{ type }}_sent_at,
+        count(
+            case when survey_type = '{{ type }}' and not is_within_contact_rules and is_recent then 1 end
+        ) as {{ type }}_against_rules,
+        {%- endfor %}
+        max(sent_at) as any_sent_at,
+        count(case when is_recent then 1 end) as recent_invitations
+    from (
+        select
+            *,
+            sent_at > {{ add_hours(as_of_moment(), -24 * var('trailing_window_days')) }} as is_recent
+        from invitations
+    ) as numbered
+    where contact_id is not null
+    group by contact_id
+),
+
+asked_accounts as (
+    select account_id
+    from invitations
+    where account_id is not null and sent_at > {{ add_hours(as_of_moment(), -24 * rules.account.days) }}
+    group by account_id
+    having count(*) >= {{ rules.account.invitations }}
+),
+
+opt_outs as (
+    select distinct respondents.contact_id
+    from {{ ref('int_opt_outs') }} as opt_outs
+    inner join {{ ref('int_respondents') }} as respondents on opt_outs.respondent_key = respondents.respondent_key
+    where opt_outs.opted_out_at <= {{ as_of_moment() }}
+),
+
+survey_types as (
+    {%- for type in survey_types() %}
+    select
+        '{{ type }}' as survey_type,
+        cast({{ forgotten_days.get(type, 'null') }} as integer) as forgotten_days
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+known as (
+    select
+        contacts.contact_id,
+        contacts.account_id,
+        contacts.match_rule,
+        survey_types.survey_type,
+        survey_types.forgotten_days,
+        contacts.has_opted_out or opt_outs.contact_id is not null as is_opted_out,
+        asked_accounts.account_id is not null as is_account_asked,
+        case survey_types.survey_type
+            {%- for type in survey_types() %}
+            when '{{ type }}' then asked.{{ type }}_sent_at
+            {%- endfor %}
+        end as last_asked_of_type_at,
+        case survey_types.survey_type
+            {%- for type in survey_types() %}
+            when '{{ type }}' then asked.{{ type }}_against_rules
+            {%- endfor %}
+        end as invitations_against_rules,
+        asked.any_sent_at as last_asked_at,
+        asked.recent_invitations,
+        {{ asked_again_at('survey_types.survey_type', 'asked') }} as may_be_asked_at
+    from contacts
+    cross join survey_types
+    left join asked on contacts.contact_id = asked.contact_id
+    left join asked_accounts on contacts.account_id = asked_accounts.account_id
+    left join opt_outs on contacts.contact_id = opt_outs.contact_id
+),
+
+decided as (
+    select
+        *,
+        case
+            when is_opted_out then 'opted_out'
+            when invitations_against_rules > 0 then 'asked_too_often'
+            when may_be_asked_at > {{ as_of_moment() }} then 'held_back'
+            when is_account_asked then 'account_held_back'
+            -- Who was never asked by anybody is new, and not forgotten.
+            when
+                match_rule <> 'not_surveyed'
+                and forgotten_days is not null
+                and coalesce(
+                    {{ days_between('last_asked_of_type_at', as_of_moment()) }} >= forgotten_days, true
+                )
+                then 'forgotten'
+        end as state
+    from known
+),
+
+final as (
+    select
+        contact_id,
+        account_id,
+        survey_type,
+        state,
+        not is_opted_out
+        and not is_account_asked
+        and coalesce(may_be_asked_at <= {{ as_of_moment() }}, true) as is_allowed_now,
+        case when not is_opted_out then may_be_asked_at end as may_be_asked_at,
+        last_asked_at,
+        last_asked_of_type_at,
+        cast(coalesce(recent_invitations, 0) as bigint) as recent_invitations,
+        cast(coalesce(invitations_against_rules, 0) as bigint) as recent_invitations_against_rules
+    from decided
+    where state is not null
+)
+
+select * from final

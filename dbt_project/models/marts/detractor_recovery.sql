@@ -1,0 +1,181 @@
+-- Grain: one counted detractor answer that is to be followed up: a case, with where it stands.
+{%- set desk = "'" ~ var('follow_up').desk | replace("'", "''") ~ "'" %}
+with cases as (
+    select
+        cases.response_id,
+        cases.opened_at,
+        cases.due_at,
+        answers.survey_id,
+        answers.survey_type,
+        answers.touchpoint,
+        answers.contact_id,
+        answers.account_id,
+        answers.owner_id as owner_when_opened_id,
+        answers.response_date,
+        answers.score,
+        answers.comment
+    from {{ ref('int_detractor_cases') }} as cases
+    left join {{ ref('fct_nps_responses') }} as answers on cases.response_id = answers.response_id
+),
+
+follow_ups as (
+    select * from {{ ref('int_follow_ups') }}
+    where
+        fault is null
+        and activity_type in ({{ literals(var('follow_up').activity_types) }})
+        and contacted_at <= {{ as_of_moment() }}
+),
+
+-- What names an answer followed up that one; what names a person, all that this person had answered in the days before; and
+-- what names an account alone, all that anybody there had.
+matched as (
+    {%- for key, condition in {
+        'response_id': 'true',
+        'contact_id': 'follow_ups.response_id is null',
+        'account_id': 'follow_ups.response_id is null and follow_ups.contact_id is null',
+    }.items() %}
+    select
+        cases.response_id,
+        follow_ups.owner_id,
+        follow_ups.contacted_at,
+        case when follow_ups.resolved_at <= {{ as_of_moment() }} then follow_ups.resolved_at end as resolved_at
+    from cases
+    inner join follow_ups on cases.{{ key }} = follow_ups.{{ key }}
+    where
+        {{ condition }}
+        and follow_ups.contacted_at >= cases.opened_at
+        {%- if key != 'response_id' %}
+        and follow_ups.created_at >= cases.opened_at
+        and follow_ups.created_at < {{ add_hours('cases.opened_at', var('follow_up').activity_days * 24) }}
+        {%- endif %}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+times as (
+    select
+        response_id,
+        min(contacted_at) as first_contact_at,
+        min(resolved_at) as resolved_at
+    from matched
+    group by response_id
+),
+
+-- Whoever was first, if the CRM knows them; files may have other names for people.
+first_contacts as (
+    select
+        matched.response_id,
+        min(owners.owner_id) as contacted_by
+    from matched
+    inner join times on matched.response_id = times.response_id and matched.contacted_at = times.first_contact_at
+    inner join {{ ref('dim_owners') }} as owners on matched.owner_id = owners.owner_id
+    group by matched.response_id
+),
+
+contacted as (
+    select
+        cases.*,
+        times.first_contact_at,
+        first_contacts.contacted_by,
+        times.resolved_at
+    from cases
+    left join times on cases.response_id = times.response_id
+    left join first_contacts on cases.response_id = first_contacts.response_id
+),
+
+answers as (
+    select
+        response_id,
+        contact_id,
+        survey_type,
+        submitted_at,
+        score,
+        category
+    from {{ ref('fct_nps_responses') }}
+    where
+        contact_id in (select contact_id from cases)
+        and submitted_at <= {{ as_of_moment() }}
+),
+
+-- What the person answered to the same kind of survey after the contact; where there was none, after the case was opened.
+later_answers as (
+    select
+        contacted.response_id,
+        answers.score,
+        answers.category,
+        answers.submitted_at,
+        row_number() over (
+            partition by contacted.response_id
+            order by answers.submitted_at, answers.response_id
+        ) as answer_number
+    from contacted
+    inner join answers
+        on
+            contacted.contact_id = answers.contact_id
+            and contacted.survey_type = answers.survey_type
+            and coalesce(contacted.first_contact_at, contacted.opened_at) < answers.submitted_at
+),
+
+next_answers as (
+    select * from later_answers
+    where answer_number = 1
+),
+
+-- The owner of the account as of now, or who acts for them. An owner whom no list of owners has may be there.
+accounts as (
+    select
+        dim_accounts.account_id,
+        dim_accounts.owner_id as account_owner_id,
+        case
+            when acting.owner_id is null then dim_accounts.owner_id
+            else acting.acting_owner_id
+        end as acting_owner_id,
+        acting.escalation_owner_id
+    from {{ ref('dim_accounts') }} as dim_accounts
+    left join {{ ref('int_acting_owners') }} as acting on dim_accounts.owner_id = acting.owner_id
+    where dim_accounts.account_id in (select account_id from cases)
+),
+
+final as (
+    select
+        contacted.response_id,
+        contacted.survey_id,
+        contacted.survey_type,
+        contacted.touchpoint,
+        contacted.contact_id,
+        contacted.account_id,
+        coalesce(accounts.acting_owner_id, {{ desk }}) as owner_id,
+        case
+            when accounts.acting_owner_id = accounts.account_owner_id then 'owner'
+            when accounts.acting_owner_id is not null then 'manager'
+            else 'desk'
+        end as owner_rule,
+        coalesce(accounts.escalation_owner_id, {{ desk }}) as manager_id,
+        coalesce(contacted.owner_when_opened_id, {{ desk }}) as owner_when_opened_id,
+        contacted.score,
+        contacted.comment,
+        contacted.opened_at,
+        contacted.response_date as opened_date,
+        contacted.due_at,
+        contacted.first_contact_at,
+        contacted.contacted_by,
+        contacted.resolved_at,
+        case
+            when contacted.resolved_at is not null then 'resolved'
+            when contacted.first_contact_at is not null then 'contacted'
+            when contacted.due_at < {{ as_of_moment() }} then 'overdue'
+            else 'open'
+        end as state,
+        case
+            when contacted.first_contact_at is not null then contacted.first_contact_at <= contacted.due_at
+            when contacted.due_at < {{ as_of_moment() }} then false
+        end as is_contacted_in_time,
+        next_answers.submitted_at as next_answered_at,
+        next_answers.score as next_score,
+        next_answers.category <> 'detractor' as is_recovered
+    from contacted
+    left join accounts on contacted.account_id = accounts.account_id
+    left join next_answers on contacted.response_id = next_answers.response_id
+)
+
+select * from final
