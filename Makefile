@@ -79,7 +79,7 @@ test: setup ## lint, and every test; dbt's own tests run inside the pipeline tes
 pytest: setup
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30
 
-bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading]
+bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes]
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000) $(addprefix --only-,$(ONLY))
 
 sample: setup ## make the sample company again (deterministic)

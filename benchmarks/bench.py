@@ -2,7 +2,7 @@
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
 queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all.
-Data tests take their own time and are left out.
+Data tests take their own time and are left out. How well comments are classified is measured on labelled ones.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks.loading import write_answers
 from benchmarks.queries import DASHBOARD_QUERIES
+from benchmarks.themes import MODEL, quality, seconds_per_million
 from expectations.validation import declare_results
 from orchestration import loader
 from orchestration.publish import publish, settle_log
@@ -41,7 +42,8 @@ INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 10 * 365}
-# Of the guards, or filled by guards and publications of runs before; and Delighted groups no answers of its own.
+# Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes,
+# whose patterns are the taxonomy's, have figures of their own (benchmarks/themes.py).
 NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",
@@ -74,11 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to work; raw files and lake found there are used again")
     parser.add_argument("--keep", action="store_true", help="leave everything there for a look")
     parser.add_argument("--only-loading", action="store_true", help="load a CSV file of so many answers, and stop")
+    parser.add_argument(
+        "--only-themes", action="store_true", help="classify labelled and so many other comments, and stop"
+    )
     options = parser.parse_args(arguments)
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
     # Files that lie in a folder of the user's stay: making ten million answers again takes minutes.
     with working_folder(options.folder, keep=options.keep) as folder:
+        if options.only_themes:
+            settings = Settings(config_dir=ROOT, data_dir=folder.resolve())
+            compile_themes(settings)
+            print_themes(settings, options.answers, Console())
+            return 0
         compare_loading(folder.resolve(), options.answers, Console())
         return 0 if options.only_loading else compare(folder.resolve(), options.answers, Console())
 
@@ -140,6 +150,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     table.add_row("ratio", *(f"{one / other:.2f}" for one, other in pairs), "")
     console.print(table)
     console.print(slowest(models))
+    print_themes(settings, answers, console)
 
     differences = differing_tables(settings.warehouse, handwritten, console)
     started = time.process_time()
@@ -306,10 +317,11 @@ def deliver_batch(landing: Path, days: int) -> int:
 # ---------------------------------------------------------------------------------------------- building
 
 
-def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
-    """Build seeds and models with dbt; what it took, and each of them with its seconds."""
+def build(settings: Settings, *selected: str) -> tuple[Cost, list[tuple[str, float]]]:
+    """Build seeds and models with dbt, all or those selected; what it took, and each of them with its seconds."""
     dbt = str(Path(sys.executable).with_name("dbt"))
     command = [dbt, "build", "--exclude-resource-type", "test", "unit_test", *dbt_vars(load_sources(settings))]
+    command += ["--select", *selected] if selected else []
     cost = run_measured(command, settings.environment())
     return cost, model_seconds(settings.dbt_target / "run_results.json")
 
@@ -364,6 +376,34 @@ def guard_costs(folder: Path, run_cpu_seconds: float) -> Table:
     for name, seconds in (parts | {"together": sum(parts.values())}).items():
         table.add_row(name, f"{seconds:,.1f} s", f"{100 * seconds / without_guards:.1f} %")
     return table
+
+
+# ---------------------------------------------------------------------------------------------- themes
+
+
+def compile_themes(settings: Settings) -> None:
+    """Build the model that classifies comments over no answers, so that its SQL lies there."""
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    declare_results(settings.check_results)
+    settle_log(settings)
+    loader.prepare_lake(load_sources(settings).tables, settings.lake)
+    with duckdb.connect(settings.warehouse) as warehouse:
+        warehouse.execute("""
+            create schema marts;
+            create table marts.fct_nps_responses (
+                response_id text, survey_type text, response_date date, category text, comment text, language text
+            )
+        """)
+    build(settings, "themes", "negations", MODEL.stem)
+
+
+def print_themes(settings: Settings, comments: int, console: Console) -> None:
+    """How well comments are classified by the model as dbt compiled it, and what so many of them take."""
+    compiled = settings.dbt_target / "compiled" / "nps" / MODEL
+    console.print(quality(compiled))
+    console.print(
+        f"classified {comments:,} comments at {seconds_per_million(compiled, comments):,.1f} s CPU per million"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- comparing

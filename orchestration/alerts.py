@@ -308,8 +308,8 @@ def _cases(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
     for response_id, owner, manager, account, contact, survey_type, score, opened, due, state, comment in rows:
         said = f"\n“{comment}”" if comment else ""
         case = (
-            f"{account}, contact {contact}, gave a {score} ({survey_type}) on {opened:%Y-%m-%d %H:%M} UTC; to be contacted "
-            f"by {due:%Y-%m-%d %H:%M} UTC.{said}\n{link} ({response_id})"
+            f"{account}, contact {contact}, gave a {score} ({survey_type}) on {opened:%Y-%m-%d %H:%M} UTC; "
+            f"to be contacted by {due:%Y-%m-%d %H:%M} UTC.{said}\n{link} ({response_id})"
         )
         yield Cause("new_case", (response_id, owner), f"new case: {account}: {score}", case, owner)
         if state == "overdue":

@@ -64,7 +64,7 @@ def check_follow_up(settings: Settings) -> None:
     """Check the variable and every line of holidays.csv.
 
     Raises:
-        ConfigError: one of them is wrong, or the file is missing; each line of the message names the file and the fault.
+        ConfigError: one of them is wrong, or the file is missing; each line of the message names file and fault.
     """
     follow_up = checked_variable(settings, "follow_up", FollowUp)
     names = ["default", *follow_up.calendars.values]

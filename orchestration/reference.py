@@ -17,6 +17,7 @@ from orchestration.reference_lines import (
     repeated_faults,
 )
 from orchestration.settings import Settings
+from orchestration.themes import check_themes
 from orchestration.variables import SurveyType
 
 SURVEY_TYPES = get_args(SurveyType)
@@ -40,6 +41,7 @@ def check_reference(settings: Settings) -> None:
     check_benchmarks(settings)
     check_follow_up(settings)
     check_contact_rules(settings)
+    check_themes(settings)
 
 
 def check_actions(settings: Settings) -> None:

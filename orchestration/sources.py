@@ -164,7 +164,9 @@ class FollowUpFile(_File):
     @model_validator(mode="after")
     def _names_somebody(self) -> FollowUpFile:
         if not (self.answer or self.contact or self.email or self.account):
-            raise ValueError("write `answer:`, `contact:`, `email:` or `account:`, the column that says whom it was with")
+            raise ValueError(
+                "write `answer:`, `contact:`, `email:` or `account:`, the column that says whom it was with"
+            )
         return self
 
     def person(self) -> Person:

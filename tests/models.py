@@ -38,12 +38,14 @@ def model_sql(path: str, variables: Mapping[str, Any], **overrides: str) -> str:
     """
     all_variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"] | variables
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.globals.update({"return": _give_back, "var": all_variables.__getitem__, "ref": lambda name: name})
-    environment.globals["adapter"] = _Adapter(environment.globals)
+    macros: dict[str, Callable[..., Any]] = {}
     for file in sorted((PROJECT / "macros").glob("*.sql")):
         for found in MACRO.finditer(file.read_text()):
-            environment.globals[found[1]] = _callable(environment, found[1], found[0])
+            macros[found[1]] = _callable(environment, found[1], found[0])
+    environment.globals.update(macros)
     environment.globals.update({name: lambda text=text: text for name, text in overrides.items()})
+    environment.globals.update({"return": _give_back, "var": all_variables.__getitem__, "ref": lambda name: name})
+    environment.globals["adapter"] = _Adapter(macros)
     return environment.from_string((PROJECT / "models" / path).read_text()).render()
 
 

@@ -260,11 +260,12 @@
 {%- endmacro %}
 
 
-{#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(). -#}
-{% macro significance_measures(cell) -%}
-        {{ six_digits(cell ~ '.p') }} as p_value,
-        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as q_value,
-        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false) as is_significant
+{#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(); `measure` goes before names. -#}
+{% macro significance_measures(cell, measure='') -%}
+        {{ six_digits(cell ~ '.p') }} as {{ measure }}p_value,
+        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as {{ measure }}q_value,
+        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false)
+            as is_{{ measure }}significant
 {%- endmacro %}
 
 
@@ -457,3 +458,55 @@
         + ({{ share_0[far] }} - {{ share_0.rate }}) * ({{ share_0[far] }} - {{ share_0.rate }})
     )
 {%- endmacro %}
+
+
+{#-
+    z of the difference of two independent shares, by the share of both together, as in the chi-square test of a table
+    of two by two: Fleiss, Levin & Paik (2003), Statistical Methods for Rates and Proportions, chapter 3. Empty where
+    both are 0 or both are 1.
+-#}
+{% macro share_difference_z(part, whole, part_0, whole_0) -%}
+    {%- set pooled = '(1e0 * (' ~ part ~ ' + ' ~ part_0 ~ ') / (' ~ whole ~ ' + ' ~ whole_0 ~ '))' -%}
+    (1e0 * {{ part }} / {{ whole }} - 1e0 * {{ part_0 }} / {{ whole_0 }})
+    / nullif(sqrt({{ pooled }} * (1e0 - {{ pooled }}) * (1e0 / {{ whole }} + 1e0 / {{ whole_0 }})), 0)
+{%- endmacro %}
+
+
+{#-
+    By how many points some answers of a group move its score: NPS less the NPS without them, n_t (NPS_t - NPS) / (N - n_t).
+    `part` and `total` are lists of promoters, detractors and responses. Empty where they are the whole group.
+-#}
+{% macro nps_impact(part, total) -%}
+    {{ nps(*total) }} - {{ nps(*answers_without(part, total)) }}
+{%- endmacro %}
+
+{% macro answers_without(part, total) -%}
+    {%- set rest = [] -%}
+    {%- for count in total -%}
+        {%- do rest.append('(' ~ count ~ ' - ' ~ part[loop.index0] ~ ')') -%}
+    {%- endfor -%}
+    {{- return(rest) -}}
+{%- endmacro %}
+
+
+{#-
+    The same as a share -1..1, and its variance, with the pseudo-answers of the adjusted Wald interval in the part and in
+    the rest: w (theta_t - theta_r), where w is the share of the part. By the delta method, w being random as well:
+    (theta_t - theta_r)^2 w (1 - w) / N + w^2 (SE_t^2 + SE_r^2). Casella & Berger (2002), Statistical Inference, 5.5.4.
+-#}
+{% macro shrunk_impact(part, total) -%}
+    {%- set rest = answers_without(part, total) -%}
+    ({{ shrunk_part(part, total) }} * ({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}))
+{%- endmacro %}
+
+{% macro shrunk_impact_variance(part, total) -%}
+    {%- set rest = answers_without(part, total) -%}
+    {%- set part_share = shrunk_part(part, total) -%}
+    (
+        power({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}, 2)
+        * {{ part_share }} * (1e0 - {{ part_share }}) / ({{ total[2] }} + 6e0)
+        + {{ part_share }} * {{ part_share }} * ({{ shrunk_variance(*part) }} + {{ shrunk_variance(*rest) }})
+    )
+{%- endmacro %}
+
+{% macro shrunk_part(part, total) -%}(({{ part[2] }} + 3e0) / ({{ total[2] }} + 6e0)){%- endmacro %}

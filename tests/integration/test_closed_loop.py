@@ -38,7 +38,7 @@ def test_cases_of_each_owner_are_those_that_were_planted(sample: Pipeline) -> No
 
 
 def test_times_and_states_are_those_of_plain_python(sample: Pipeline) -> None:
-    """First contact: the first call with the person in the 90 days after the answer; resolved when one was completed."""
+    """In contact since the first call with the person in 90 days after the answer, resolved since one was completed."""
     calls = defaultdict(list)
     with (SAMPLE / "salesforce" / "task" / "task.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -57,11 +57,11 @@ def test_times_and_states_are_those_of_plain_python(sample: Pipeline) -> None:
     for contact, opened, due, *found in cases:
         own = [call for call in calls[contact] if opened <= call[0] < opened + timedelta(days=90)]
         first = min(own)[0] if own else None
-        done = min((done for _, done, _ in own if done <= AS_OF), default=None)
+        solved = min((done for _, done, _ in own if done <= AS_OF), default=None)
         by = min(owner for begun, _, owner in own if begun == first) if own else None
-        state = "resolved" if done else "contacted" if own else "overdue" if due < AS_OF else "open"
+        state = "resolved" if solved else "contacted" if own else "overdue" if due < AS_OF else "open"
         in_time = first <= due if first else False if due < AS_OF else None
-        assert found == [first, done, by, state, in_time], contact
+        assert found == [first, solved, by, state, in_time], contact
 
 
 def test_next_answers_are_those_of_plain_python(sample: Pipeline) -> None:
@@ -72,7 +72,8 @@ def test_next_answers_are_those_of_plain_python(sample: Pipeline) -> None:
         answers[contact, kind].append((at, response, score))
     cases = sample.query(
         """
-        select contact_id, survey_type, coalesce(first_contact_at, opened_at), next_answered_at, next_score, is_recovered
+        select
+            contact_id, survey_type, coalesce(first_contact_at, opened_at), next_answered_at, next_score, is_recovered
         from marts.detractor_recovery
         """
     )

@@ -867,10 +867,13 @@ def test_tickets_cases_and_opportunities_are_context(vendors: Pipeline) -> None:
     assert staged(
         vendors, "select case_id, account_id, created_at::text, closed_at from staging.stg_salesforce__cases"
     ) == [("K1", "S1", "2025-03-01 08:00:00", None)]
-    # A case that is new is no follow-up; the ticket's requester and organization are a contact and an account of the CRM.
+    # A case that is new is no follow-up; the ticket's requester and organization are known to the CRM.
     assert staged(
         vendors,
-        "select activity_type, contact_id, account_id, contacted_at::text, resolved_at::text from intermediate.int_follow_ups",
+        """
+        select activity_type, contact_id, account_id, contacted_at::text, resolved_at::text
+        from intermediate.int_follow_ups
+        """,
     ) == [("ticket", "101", "201", "2025-03-02 08:00:00", "2025-03-02 08:00:00")]
     assert staged(
         vendors,

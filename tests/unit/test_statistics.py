@@ -287,35 +287,43 @@ def test_cluster_error_is_that_of_the_accounts(accounts: list[tuple[int, int, in
         assert found[0] == pytest.approx(expected, abs=1e-6)
 
 
-def share_intervals(x: list[int], n: list[int], x0: list[int], n0: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Per row: both bounds of the first share, and both of the difference to the second."""
-    z = SQL.confidence_z()
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_interval(trials: int, share: float, level: float) -> None:
+    successes = round(share * trials)
+    z = float(stats.norm.ppf((1 + level) / 2))
+    expected = proportion_confint(successes, trials, 1 - level, method="wilson")
+    for side, bound in zip((-1, 1), expected, strict=True):
+        found = evaluate(SQL.wilson_bound("x", "n", repr(z), side), x=[successes], n=[trials])
+        assert found[0] == pytest.approx(bound, abs=1e-9)
+
+
+def difference_intervals(
+    x: list[int], n: list[int], x0: list[int], n0: list[int]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Both bounds of the difference of two shares, a row per pair."""
+    sides, z = {"low": -1, "high": 1}, SQL.confidence_z()
     shares = [
-        {"rate": f"(1e0 * {s} / {t})"} | {name: f"({SQL.wilson_bound(s, t, z, side)})" for name, side in BOUNDS.items()}
+        {"rate": f"(1e0 * {s} / {t})"} | {name: f"({SQL.wilson_bound(s, t, z, side)})" for name, side in sides.items()}
         for s, t in (("x", "n"), ("x0", "n0"))
     ]
-    bounds = [shares[0][name] for name in BOUNDS]
-    bounds += [SQL.newcombe_bound(*shares, side) for side in BOUNDS.values()]
+    bounds = [SQL.newcombe_bound(*shares, side) for side in sides.values()]
     return np.array([evaluate(bound, x=x, n=n, x0=x0, n0=n0) for bound in bounds]).T
-
-
-BOUNDS = {"low": -1, "high": 1}
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(*[st.tuples(st.integers(0, 400), st.integers(0, 400)).filter(any)] * 2), min_size=1, max_size=20)
 )
-def test_intervals_of_shares_are_those_of_statsmodels(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+def test_difference_of_shares_is_that_of_statsmodels(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     x, x0 = ([share[0] for share in side] for side in zip(*pairs, strict=True))
     n, n0 = ([sum(share) for share in side] for side in zip(*pairs, strict=True))
-    for found, *cell in zip(share_intervals(x, n, x0, n0), x, n, x0, n0, strict=True):
-        wilson = proportion_confint(*cell[:2], method="wilson")
-        difference = confint_proportions_2indep(*cell, method="newcomb", compare="diff")
-        assert found == pytest.approx([*wilson, *difference], abs=1e-9)
+    for found, *cell in zip(difference_intervals(x, n, x0, n0), x, n, x0, n0, strict=True):
+        expected = confint_proportions_2indep(*cell, method="newcomb", compare="diff")
+        assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_published_intervals_of_shares() -> None:
+def test_published_differences_of_shares() -> None:
     """Newcombe (1998), table II, (a) and (h): 56/70 beside 48/80, and 10/10 beside 0/10."""
-    found = share_intervals([56, 10], [70, 10], [48, 0], [80, 10])
-    assert found[:, 2:].round(4).tolist() == [[0.0524, 0.3339], [0.6075, 1.0]]
+    found = difference_intervals([56, 10], [70, 10], [48, 0], [80, 10])
+    assert found.round(4).tolist() == [[0.0524, 0.3339], [0.6075, 1.0]]

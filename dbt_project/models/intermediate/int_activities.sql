@@ -1,11 +1,13 @@
 -- Grain: one activity with one person, account or answer, as soon as any delivery shows when somebody worked on it.
--- A record that is reopened, deleted or given to another person later takes no time back: the earliest ones delivered stay,
--- and who it is of is part of the key.
+-- A record that is reopened, deleted or given to another person later takes no time back: the earliest ones delivered
+-- stay, and who it is of is part of the key.
 {%- set named = [
     'source_system', 'source_activity_id', 'activity_type', 'response_id', 'external_contact_id', 'source_contact_id',
     'contact_email', 'source_account_id', 'owner_id',
 ] %}
-{%- set earliest = ['created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at', 'source_file', 'source_line'] %}
+{%- set earliest = [
+    'created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at', 'source_file', 'source_line',
+] %}
 {{ config(materialized = 'incremental', unique_key = 'activity_key', meta = {'present': 'activity_key'}) }}
 
 with delivered as (

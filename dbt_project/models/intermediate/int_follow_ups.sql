@@ -27,8 +27,8 @@ contacts as (
         is_deleted
     from {{ ref('int_contacts') }}
     where
-        contact_id in (select external_contact_id from activities)
-        or contact_email in (select known_email from activities)
+        contact_id in (select activities.external_contact_id from activities)
+        or contact_email in (select activities.known_email from activities)
 ),
 
 {{ contacts_by_email_ctes() }},
@@ -76,17 +76,17 @@ answers as (
         response_id,
         submitted_at
     from {{ ref('fct_nps_responses') }}
-    where response_id in (select response_id from written)
+    where response_id in (select written.response_id from written)
 ),
 
 known_contacts as (
     select contact_id from {{ ref('dim_contacts') }}
-    where contact_id in (select contact_id from written)
+    where contact_id in (select written.contact_id from written)
 ),
 
 known_accounts as (
     select account_id from {{ ref('dim_accounts') }}
-    where account_id in (select account_id from written)
+    where account_id in (select written.account_id from written)
 ),
 
 judged as (

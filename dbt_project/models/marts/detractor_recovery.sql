@@ -26,8 +26,8 @@ follow_ups as (
         and contacted_at <= {{ as_of_moment() }}
 ),
 
--- What names an answer followed up that one; what names a person, all that this person had answered in the days before; and
--- what names an account alone, all that anybody there had.
+-- What names an answer followed up that one; what names a person, all that this person had answered in the days before;
+-- and what names an account alone, all that anybody there had.
 matched as (
     {%- for key, condition in {
         'response_id': 'true',
@@ -93,11 +93,12 @@ answers as (
         category
     from {{ ref('fct_nps_responses') }}
     where
-        contact_id in (select contact_id from cases)
+        contact_id in (select cases.contact_id from cases)
         and submitted_at <= {{ as_of_moment() }}
 ),
 
--- What the person answered to the same kind of survey after the contact; where there was none, after the case was opened.
+-- What the person answered to the same kind of survey after the contact; where there was none, after the case was
+-- opened.
 later_answers as (
     select
         contacted.response_id,
@@ -121,6 +122,15 @@ next_answers as (
     where answer_number = 1
 ),
 
+themes as (
+    select
+        response_id,
+        {{ dbt.listagg('theme', "', '", 'order by theme') }} as themes
+    from {{ ref('int_answer_themes') }}
+    where category = 'detractor'
+    group by response_id
+),
+
 -- The owner of the account as of now, or who acts for them. An owner whom no list of owners has may be there.
 accounts as (
     select
@@ -133,7 +143,7 @@ accounts as (
         acting.escalation_owner_id
     from {{ ref('dim_accounts') }} as dim_accounts
     left join {{ ref('int_acting_owners') }} as acting on dim_accounts.owner_id = acting.owner_id
-    where dim_accounts.account_id in (select account_id from cases)
+    where dim_accounts.account_id in (select cases.account_id from cases)
 ),
 
 final as (
@@ -153,6 +163,7 @@ final as (
         coalesce(accounts.escalation_owner_id, {{ desk }}) as manager_id,
         coalesce(contacted.owner_when_opened_id, {{ desk }}) as owner_when_opened_id,
         contacted.score,
+        themes.themes,
         contacted.comment,
         contacted.opened_at,
         contacted.response_date as opened_date,
@@ -176,6 +187,7 @@ final as (
     from contacted
     left join accounts on contacted.account_id = accounts.account_id
     left join next_answers on contacted.response_id = next_answers.response_id
+    left join themes on contacted.response_id = themes.response_id
 )
 
 select * from final
