@@ -150,11 +150,12 @@ def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
             create table marts.detractor_recovery as
             from (
                 values
-                ('1', 'a1', 'r1', 'open', 3, timestamp '2025-07-03 20:00:00'),
-                ('2', 'a1', 'r1', 'overdue', 0, timestamp '2025-06-12 20:00:00'),
-                ('3', 'a9', 'other', 'open', 1, timestamp '2025-07-03 20:00:00'),
-                ('4', 'a1', 'm', 'resolved', 2, timestamp '2025-07-03 20:00:00')
-            ) as t (response_id, account_id, owner_id, state, score, due_at);
+                ('1', 'a1', 'r1', 'open', 3, timestamp '2025-07-03 20:00:00', 'price, speed', date '2025-07-01'),
+                ('2', 'a1', 'r1', 'overdue', 0, timestamp '2025-06-12 20:00:00', 'speed', date '2025-06-11'),
+                ('3', 'a9', 'other', 'open', 1, timestamp '2025-07-03 20:00:00', 'foreign', date '2025-07-01'),
+                ('4', 'a1', 'm', 'resolved', 2, timestamp '2025-07-03 20:00:00', null, date '2025-07-01'),
+                ('5', 'a1', 'm', 'resolved', 2, timestamp '2024-06-03 20:00:00', 'old', date '2024-06-01')
+            ) as t (response_id, account_id, owner_id, state, score, due_at, themes, opened_date);
         """)
     _, parsed = page(published, "m")
     first = parsed.texts.index("Open cases: 2") + 5
@@ -162,6 +163,7 @@ def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
         *("Acme", "0", "overdue", "2025-06-12 16:00"),  # in the business time zone
         *("Acme", "3", "open", "2025-07-03 16:00"),
     ]
+    assert "What detractors of the last year write about: speed (2), price (1)." in parsed.texts
 
 
 def test_an_owner_nobody_answered_has_a_page_and_an_unknown_one_none(published: Settings) -> None:
