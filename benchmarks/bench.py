@@ -57,6 +57,10 @@ NOT_COMPARED = (
     "marts.nps_by_owner",
     "marts.nps_category_migration",
     "marts.customer_value_by_category",
+    "marts.nps_action_impact",
+    "marts.nps_benchmark_gap",
+    "marts.contact_fatigue",
+    "marts.promoter_advocacy",
 )
 
 
@@ -76,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to work; raw files and lake found there are used again")
     parser.add_argument("--keep", action="store_true", help="leave everything there for a look")
     parser.add_argument("--only-loading", action="store_true", help="load a CSV file of so many answers, and stop")
-    parser.add_argument("--only-themes", action="store_true", help="classify labelled and so many other comments, and stop")
+    parser.add_argument(
+        "--only-themes", action="store_true", help="classify labelled and so many other comments, and stop"
+    )
     options = parser.parse_args(arguments)
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -399,7 +405,9 @@ def print_themes(settings: Settings, comments: int, console: Console) -> None:
     """How well comments are classified by the model as dbt compiled it, and what so many of them take."""
     compiled = settings.dbt_target / "compiled" / "nps" / MODEL
     console.print(quality(compiled))
-    console.print(f"classified {comments:,} comments at {seconds_per_million(compiled, comments):,.1f} s CPU per million")
+    console.print(
+        f"classified {comments:,} comments at {seconds_per_million(compiled, comments):,.1f} s CPU per million"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- comparing

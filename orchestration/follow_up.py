@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from orchestration.reference_lines import day_faults, missing_faults, read_lines, reference_file, refuse
-from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
+from orchestration.settings import Settings
 from orchestration.sources import check_zone
+from orchestration.variables import Strict, SurveyType, checked_variable
 
 HOLIDAYS = ("calendar", "holiday_on", "holiday")
-SURVEY_TYPE = Literal["relationship", "transactional", "episodic"]
 # A deadline is a matter of days: the calendars of working hours reach as far as the longest one.
 Hours = Annotated[float, Field(gt=0, le=2000)]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Calendar(_Strict):
+class Calendar(Strict):
     """Working hours: local times of a time zone, on days of the week from 1 (Monday) to 7."""
 
     time_zone: Annotated[str, AfterValidator(check_zone)]
@@ -37,26 +33,26 @@ class Calendar(_Strict):
         return self
 
 
-class Calendars(_Strict):
+class Calendars(Strict):
     """The calendars by the values of a segment; `default` for the rest."""
 
     segment: str | None = None
     default: Calendar
-    values: dict[str, Calendar] = {}
+    values: dict[str, Calendar] = Field(default_factory=dict)
 
 
-class Deadlines(_Strict):
+class Deadlines(Strict):
     """The working hours allowed, by the values of a segment; `default` for the rest."""
 
     segment: str | None = None
     default: Hours
-    values: dict[str, Hours] = {}
+    values: dict[str, Hours] = Field(default_factory=dict)
 
 
-class FollowUp(_Strict):
+class FollowUp(Strict):
     """The whole variable."""
 
-    survey_types: list[SURVEY_TYPE]
+    survey_types: list[SurveyType]
     years: Annotated[int, Field(gt=0)]
     hours: Deadlines
     calendars: Calendars
@@ -71,12 +67,7 @@ def check_follow_up(settings: Settings) -> None:
     Raises:
         ConfigError: one of them is wrong, or the file is missing; each line of the message names file and fault.
     """
-    try:
-        follow_up = FollowUp.model_validate(settings.variables["follow_up"])
-    except ValidationError as error:
-        path = settings.config_dir / "vars.yml"
-        place = path if path.exists() else DBT_PROJECT_DIR / "dbt_project.yml"
-        raise ConfigError("\n".join(f"{place}: {_sentence(fault)}" for fault in error.errors())) from None
+    follow_up = checked_variable(settings, "follow_up", FollowUp)
     names = ["default", *follow_up.calendars.values]
     path = reference_file(settings, "holidays.csv")
     rows, faults = read_lines(path, HOLIDAYS)
@@ -86,8 +77,3 @@ def check_follow_up(settings: Settings) -> None:
             found.append(f"calendar {row['calendar']!r} must be one of {', '.join(names)}, or empty for all of them")
         faults += [(line, fault) for fault in found]
     refuse(path, faults)
-
-
-def _sentence(fault: Any) -> str:
-    key = ".".join(str(part) for part in ("follow_up", *fault["loc"]))
-    return f"{key}: {'unknown key' if fault['type'] == 'extra_forbidden' else fault['msg']}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
+from orchestration.contact_rules import check_contact_rules
 from orchestration.exclusions import check_exclusions
 from orchestration.follow_up import check_follow_up
 from orchestration.reference_lines import (
@@ -16,8 +18,9 @@ from orchestration.reference_lines import (
 )
 from orchestration.settings import Settings
 from orchestration.themes import check_themes
+from orchestration.variables import SurveyType
 
-SURVEY_TYPES = ("relationship", "transactional", "episodic")
+SURVEY_TYPES = get_args(SurveyType)
 ACTIONS = (
     "action_id", "action_name", "starts_on", "survey_type", "segment", "segment_value", "responsible", "description",
 )  # fmt: skip
@@ -28,7 +31,7 @@ BENCHMARKS = (
 
 
 def check_reference(settings: Settings) -> None:
-    """Check every line of every file that has rules of its own, and the variable that goes with one.
+    """Check every line of every file that has rules of its own, and the variables that have parts.
 
     Raises:
         ConfigError: a file is missing or wrong; each line of the message names the file, the line and the fault.
@@ -37,6 +40,7 @@ def check_reference(settings: Settings) -> None:
     check_actions(settings)
     check_benchmarks(settings)
     check_follow_up(settings)
+    check_contact_rules(settings)
     check_themes(settings)
 
 

@@ -373,13 +373,15 @@ def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[
                 column = column.get(source.source)
             if column and segment["from"] == table.segments_of:
                 columns[column] = None
+        consent = variables["advocacy"]["consent"].get(source.source) if table.segments_of == "contact" else None
+        optional_columns = [*table.optional_columns, *([consent] if consent else [])]
         yield Table(
             source_system=source.source,
             lake_source=source.source,
             name=name,
             files=table.files,
             columns=tuple(columns),
-            optional_columns=tuple(c for c in table.optional_columns if c not in columns),
+            optional_columns=tuple(column for column in dict.fromkeys(optional_columns) if column not in columns),
             personal_columns=tuple(dict.fromkeys([*table.personal_columns, *sorted(table.person.columns())])),
             person=table.person,
             delimiter=table.delimiter,

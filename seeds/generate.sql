@@ -913,6 +913,8 @@ select
     cast(amount as varchar) as amount,
     left(iso(closed_at), 10) as close_date,
     cast(is_won as varchar) as is_won,
+    'true' as is_closed,
+    'false' as is_deleted,
 from opportunities
 inner join accounts using (account_no)
 where not is_duplicate and closed_at < getvariable('ends_at');

@@ -29,7 +29,7 @@
         },
         'contacts': {
             'contact_id': string, 'account_id': string, 'contact_email': string, 'job_title': string,
-            'has_opted_out': 'boolean', 'is_deleted': 'boolean',
+            'has_opted_out': 'boolean', 'has_reference_consent': 'boolean', 'is_deleted': 'boolean',
         },
         'contact_merges': {'merged_contact_id': string, 'surviving_contact_id': string, 'merged_at': 'timestamp'},
         'account_merges': {'merged_account_id': string, 'surviving_account_id': string, 'merged_at': 'timestamp'},
@@ -74,6 +74,17 @@
     coalesce(nullif(lower(trim({{ customer_type }})), '') in (
         {%- for type in var('customer_types') %}'{{ type | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
     ), true)
+{%- endmacro %}
+
+
+{#- In a staging model of contacts: did the person agree to be asked for a reference? Where the CRM does not say, no. -#}
+{% macro has_reference_consent(source_name, relation=none) -%}
+    {%- set column = var('advocacy').consent.get(source_name) -%}
+    {%- if column -%}
+        coalesce(lower({{ relation ~ '.' if relation }}{{ adapter.quote(column) }}) in ('true', 'yes', '1'), false)
+    {%- else -%}
+        false
+    {%- endif -%}
 {%- endmacro %}
 
 

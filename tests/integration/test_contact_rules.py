@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from datetime import datetime, timedelta
 
 from orchestration.settings import DBT_PROJECT_DIR, read_yaml
-from tests.conftest import Pipeline
+from tests.conftest import SAMPLE, Pipeline
 
 RULES = read_yaml(DBT_PROJECT_DIR / "dbt_project.yml")["vars"]["contact_rules"]
 DAYS = {kind: timedelta(days=days) for kind, days in RULES["days_between"].items()}
@@ -52,7 +53,7 @@ def test_who_is_not_listed_may_be_asked_and_who_is_has_a_reason(sample: Pipeline
             "select contact_id, survey_type, state, is_allowed_now from marts.contact_fatigue"
         )
     }
-    seen = defaultdict(int)
+    seen: dict[str | None, int] = defaultdict(int)
     for contact, rule in sample.query("select contact_id, match_rule from marts.dim_contacts where not is_staff"):
         sent = asked[contact]
         for kind in KINDS:
@@ -77,3 +78,40 @@ def test_who_is_not_listed_may_be_asked_and_who_is_has_a_reason(sample: Pipeline
             assert allowed is is_free or state == "asked_too_often"
     assert not states
     assert min(seen[state] for state in (None, "opted_out", "asked_too_often", "held_back", "forgotten")) > 5, seen
+
+
+def test_references_are_asked_of_promoters_who_agreed_and_of_nobody_else(sample: Pipeline) -> None:
+    """The consent of the raw file, the last answer, and the requests that the raw tasks hold."""
+    agreed, requested = set(), set()
+    with (SAMPLE / "salesforce" / "contact" / "contact.csv").open(encoding="utf-8", newline="") as file:
+        agreed = {row["id"] for row in csv.DictReader(file) if row["reference_consent__c"] == "true"}
+    with (SAMPLE / "salesforce" / "task" / "task.csv").open(encoding="utf-8", newline="") as file:
+        requested = {
+            row["who_id"]
+            for row in csv.DictReader(file)
+            if row["type"] == "Reference request" and row["created_date"] > "2024-07-01"
+        }
+    last = dict(
+        sample.query("""
+            select contact_id, arg_max(category, submitted_at) from marts.fct_nps_responses
+            where contact_id is not null and submitted_at > timestamp '2025-07-01' - interval 180 day group by all
+        """)
+    )
+    blocked = {
+        contact
+        for (contact,) in sample.query("""
+            select contact_id from marts.contact_fatigue where not is_allowed_now group by all having count(*) = 3
+        """)
+    }
+    left = {
+        contact
+        for (contact,) in sample.query("""
+            select contact_id from marts.fct_nps_responses inner join marts.dim_accounts using (account_id)
+            where not is_customer or is_deleted
+        """)
+    }
+    expected = {contact for contact, category in last.items() if category == "promoter"} & agreed
+    assert requested & expected, "somebody was asked already"
+    found = {contact for (contact,) in sample.query("select contact_id from marts.promoter_advocacy")}
+    assert found == expected - requested - blocked - left
+    assert len(found) > 30

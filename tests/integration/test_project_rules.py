@@ -35,7 +35,7 @@ def test_names_follow_the_layer(models: Nodes) -> None:
     patterns = {
         "staging": r"stg_[a-z]+__[a-z_]+",
         "intermediate": r"int_[a-z_]+",
-        "marts": r"(fct|dim|nps|response|customer|recovery|detractor)_[a-z_]+",
+        "marts": r"(fct|dim|nps|response|customer|detractor|recovery|promoter|contact)_[a-z_]+",
         "quality": r"quality_[a-z_]+",
     }
     assert [name for name, node in models.items() if not re.fullmatch(patterns[layer(node)], name)] == []

@@ -36,6 +36,7 @@ PUBLISHED = {
     "fct_nps_responses",
     "fct_survey_invitations",
     "nps_action_impact",
+    "promoter_advocacy",
     "nps_benchmark_gap",
     "nps_account_views",
     "nps_by_account",

@@ -123,7 +123,10 @@ def test_shares_and_impacts_are_those_of_plain_python(sample: Pipeline, answers:
                 if not named and not named_0:
                     assert share_p is impact_p is None
                     continue
-                table = [[len(named), len(commented) - len(named)], [len(named_0), len([a for a in group_0 if a.themes]) - len(named_0)]]
+                table = [
+                    [len(named), len(commented) - len(named)],
+                    [len(named_0), len([a for a in group_0 if a.themes]) - len(named_0)],
+                ]
                 assert float(share_p) == pytest.approx(chi2_contingency(table, correction=False)[1], abs=1e-6)
                 assert float(impact_p) == pytest.approx(p_of_impacts((named, group), (named_0, group_0)), abs=1e-6)
                 tested += 1

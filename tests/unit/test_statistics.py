@@ -275,7 +275,7 @@ def test_cluster_error_is_that_of_the_accounts(accounts: list[tuple[int, int, in
         mean = float(np.sum(weight * theta) / np.sum(weight))
         spread = np.sum(weight**2 * (theta - mean) ** 2)
         expected = math.sqrt(len(n) / (len(n) - 1) * spread) / np.sum(weight)
-        sums = {
+        sums: dict[str, list[float]] = {
             "n": [len(n)],
             "w": [float(np.sum(weight))],
             "ww": [float(np.sum(weight**2))],

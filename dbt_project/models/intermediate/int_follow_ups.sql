@@ -1,5 +1,5 @@
--- Grain: one activity with the contact, account or answer that it followed up, and what is wrong with one that somebody
--- wrote down.
+-- Grain: one activity with the contact, account or answer that it followed up or asked, and what is wrong with one that
+-- somebody wrote down.
 with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }},
 
 activities as (
@@ -12,7 +12,10 @@ activities as (
         on
             activities.source_system = latest.source_system
             and activities.source_contact_id = latest.source_contact_id
-    where activities.activity_type in ({{ literals(var('follow_up').activity_types) }})
+    where
+        activities.activity_type in (
+            {{ literals(var('follow_up').activity_types + var('advocacy').activity_types) }}
+        )
 ),
 
 contacts as (

@@ -20,7 +20,10 @@ with cases as (
 
 follow_ups as (
     select * from {{ ref('int_follow_ups') }}
-    where fault is null and contacted_at <= {{ as_of_moment() }}
+    where
+        fault is null
+        and activity_type in ({{ literals(var('follow_up').activity_types) }})
+        and contacted_at <= {{ as_of_moment() }}
 ),
 
 -- What names an answer followed up that one; what names a person, all that this person had answered in the days before;

@@ -43,7 +43,8 @@ final as (
         -- A survivor that was not delivered is known by what was merged into it.
         crm_contacts.contact_id is not null or respondents.match_rule <> 'none' as is_in_crm,
         coalesce(respondents.is_staff, false) as is_staff,
-        coalesce(crm_contacts.has_opted_out, false) as has_opted_out
+        coalesce(crm_contacts.has_opted_out, false) as has_opted_out,
+        coalesce(crm_contacts.has_reference_consent, false) as has_reference_consent
     from crm_contacts
     full outer join respondents on crm_contacts.contact_id = respondents.contact_id
 )

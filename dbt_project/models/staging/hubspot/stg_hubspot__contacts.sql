@@ -33,6 +33,7 @@ renamed as (
         {{ normalised_email('source.property_email') }} as contact_email,
         source.property_jobtitle as job_title,
         coalesce(lower(source.property_hs_email_optout) = 'true', false) as has_opted_out,
+        {{ has_reference_consent('hubspot', 'source') }} as has_reference_consent,
         coalesce(lower(source.is_deleted) = 'true', false) as is_deleted,
         {{ delivered_segments('contact', 'hubspot', 'source') }}
         source._load_id as load_id,

@@ -10,6 +10,7 @@ renamed as (
         {{ normalised_email('email') }} as contact_email,
         title as job_title,
         coalesce(lower(has_opted_out_of_email) = 'true', false) as has_opted_out,
+        {{ has_reference_consent('salesforce') }} as has_reference_consent,
         coalesce(lower(is_deleted) = 'true', false) as is_deleted,
         {{ delivered_segments('contact', 'salesforce') }}
         _load_id as load_id,
