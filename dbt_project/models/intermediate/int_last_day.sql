@@ -1,5 +1,5 @@
--- Grain: one row: the last complete day that has answers. A warehouse made again from old files ends where they end; the
--- day of the last load is not over.
+-- Grain: one row: the last complete day that has answers. A warehouse made again from old files ends where they end;
+-- the day of the last load is not over.
 with answered as (
     select max(count_date) as last_date
     from {{ ref('int_survey_days') }}

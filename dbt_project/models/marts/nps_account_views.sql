@@ -100,7 +100,7 @@ answered as (
             {%- endfor %}
 ),
 
-{#- Of the accounts, counted by all segments together first and then by each, so that they are read once. #}
+{# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
 {%- set names = [] %}
 {%- for segment in segments if segment.from is defined %}
 {%- do names.append(adapter.quote(segment.name)) %}

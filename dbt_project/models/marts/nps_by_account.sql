@@ -22,7 +22,9 @@ people_answered as (
         {{ last_answer_times('responses', 'responses.response_date >= bounds.window_start') }},
         {%- for category in categories %}
         count(
-            case when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1 end
+            case
+                when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1
+            end
         ) as trailing_{{ category }}s{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('fct_nps_responses') }} as responses

@@ -91,7 +91,7 @@ periods as (
         period_end,
         is_complete_period
     from {{ ref('nps_by_segment_period') }}
-    where segment = 'all' and period_grain in ('{{ grains | join("', '") }}')
+    where segment = 'all' and period_grain in ('quarter', 'year')
 ),
 
 cards as (
