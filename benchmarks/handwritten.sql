@@ -190,6 +190,7 @@ select
     nullif(lower(trim(email)), '') as contact_email,
     title as job_title,
     coalesce(lower(has_opted_out_of_email) = 'true', false) as has_opted_out,
+    coalesce(lower(reference_consent__c) = 'true', false) as has_reference_consent,
     coalesce(lower(is_deleted) = 'true', false) as is_deleted
 from raw_contacts
 anti join lost using (id, _load_id, _line)
@@ -269,12 +270,13 @@ select
     coalesce(matched.match_rule, 'not_surveyed') as match_rule,
     true as is_in_crm,
     coalesce(matched.is_staff, false) as is_staff,
-    contacts.has_opted_out
+    contacts.has_opted_out,
+    contacts.has_reference_consent
 from work.contacts as contacts
 left join matched on contacts.contact_id = matched.contact_id
 where contacts.survivor_id is null
 union all
-select contact_id, null, null, 'none', false, bool_or(is_staff), false
+select contact_id, null, null, 'none', false, bool_or(is_staff), false, false
 from work.respondents
 where contact_no is null
 group by contact_id;
@@ -506,6 +508,19 @@ with asked as (
         epoch_second(started_at) as started_at
     from raw_requests
     anti join lost_requests using (id, _load_id, _line)
+),
+
+spaced as (
+    select
+        asked.id,
+        lag(asked.sent_at) over (partition by respondents.contact_id order by asked.sent_at, asked.id) as any_at,
+        lag(asked.sent_at) over (
+            partition by respondents.contact_id, surveys.survey_type order by asked.sent_at, asked.id
+        ) as of_type_at
+    from asked
+    inner join surveys on surveys.source_system = 'delighted' and asked.survey = surveys.source_survey_id
+    inner join work.respondents as respondents on asked.person = respondents.source_contact_id
+    where asked.delivered_at is not null
 )
 
 select
@@ -537,6 +552,17 @@ select
         when opt_outs.opted_out_at >= asked.sent_at and opt_outs.opted_out_at < asked.sent_at + interval 720 hour then 'opted_out'
         else 'silent'
     end as outcome,
+    case
+        when spaced.id is not null
+            then
+                coalesce(opt_outs.opted_out_at > asked.sent_at, true)
+                and coalesce(asked.sent_at >= spaced.any_at + interval 72 hour, true)
+                and coalesce(
+                    asked.sent_at
+                    >= spaced.of_type_at + if(surveys.survey_type = 'relationship', interval 2160 hour, interval 336 hour),
+                    true
+                )
+    end as is_within_contact_rules,
     coalesce(accounts.region, 'unknown') as region,
     coalesce(accounts.industry, 'unknown') as industry,
     coalesce(accounts.plan, 'unknown') as plan,
@@ -548,6 +574,7 @@ inner join days on epoch_us(asked.sent_at) // 900000000 = days.quarter
 left join work.respondents as respondents on asked.person = respondents.source_contact_id
 left join work.answered as answered on asked.id = answered.source_invitation_id
 left join work.opt_outs as opt_outs on respondents.contact_id = opt_outs.contact_id
+left join spaced on asked.id = spaced.id
 left join work.account_history as accounts
     on
         respondents.account_id = accounts.account_id
