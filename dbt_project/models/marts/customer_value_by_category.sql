@@ -91,8 +91,8 @@ answers_before as (
     inner join {{ ref('fct_nps_responses') }} as responses
         on
             opportunities.account_id = responses.account_id
-            and responses.response_date < opportunities.close_date
-            and responses.response_date >= {{ add_days('opportunities.close_date', -days) }}
+            and opportunities.close_date > responses.response_date
+            and {{ add_days('opportunities.close_date', -days) }} <= responses.response_date
     group by
         responses.survey_type, opportunities.opportunity_id, opportunities.amount, opportunities.is_won
 ),

@@ -100,7 +100,7 @@ answered as (
             {%- endfor %}
 ),
 
-{#- Of the accounts, counted by all segments together first and then by each, so that they are read once. #}
+{# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
 {%- set names = [] %}
 {%- for segment in segments if segment.from is defined %}
 {%- do names.append(adapter.quote(segment.name)) %}
@@ -194,7 +194,8 @@ errors as (
             'accounts', 'responses', 'answers_squared', 'answers_squared_theta', 'answers_squared_theta_squared',
             'answer_mean'
         ) }} as answer_error,
-        {{ cluster_error('accounts', 'accounts', 'accounts', 'theta', 'theta_squared', 'account_mean') }} as account_error,
+        {{ cluster_error('accounts', 'accounts', 'accounts', 'theta', 'theta_squared', 'account_mean') }}
+            as account_error,
         {{ cluster_error(
             'accounts_with_revenue', 'revenue', 'revenue_squared', 'revenue_squared_theta',
             'revenue_squared_theta_squared', 'revenue_mean'
@@ -240,8 +241,10 @@ final as (
         {%- set enough = 'errors.responses >= ' ~ minimum %}
         case when {{ enough }} then {{ points('100e0 * errors.answer_mean') }} end as nps,
         {%- set error = 'greatest(errors.shrunk_error, coalesce(errors.answer_error, 0e0))' %}
-        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', -1)) }} end as ci_low,
-        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', 1)) }} end as ci_high,
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', -1)) }} end
+            as ci_low,
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', 1)) }} end
+            as ci_high,
         case when {{ enough }} then {{ points('100e0 * errors.answer_error') }} end as cluster_error,
         {%- for view, answered, weight in [
             ('account_equal', 'accounts', 'account'), ('revenue_weighted', 'accounts_with_revenue', 'revenue')

@@ -1,5 +1,5 @@
--- Grain: one account and survey type: what its people said last and over the trailing window, and who of them is silent.
--- Customers that were never asked are here too, so that revenue adds up.
+-- Grain: one account and survey type: what its people said last and over the trailing window, and who of them is
+-- silent. Customers that were never asked are here too, so that revenue adds up.
 {%- set window_days = var('account_window_days') %}
 {%- set trailing_days = var('trailing_window_days') %}
 {%- set categories = ['detractor', 'passive', 'promoter'] %}
@@ -21,8 +21,11 @@ people_answered as (
         max(responses.response_date) as last_response_date,
         {{ last_answer_times('responses', 'responses.response_date >= bounds.window_start') }},
         {%- for category in categories %}
-        count(case when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1 end)
-            as trailing_{{ category }}s{{ ',' if not loop.last }}
+        count(
+            case
+                when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1
+            end
+        ) as trailing_{{ category }}s{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('fct_nps_responses') }} as responses
     inner join bounds
@@ -48,7 +51,7 @@ answered as (
         count(case when latest_category = '{{ category }}' then 1 end) as latest_{{ category }}s,
         sum(trailing_{{ category }}s) as trailing_{{ category }}s,
         {%- endfor %}
-        sum({% for category in categories %}trailing_{{ category }}s{{ ' + ' if not loop.last }}{% endfor %}) as trailing_responses
+        sum(trailing_detractors + trailing_passives + trailing_promoters) as trailing_responses
     from latest
     group by survey_type, account_id
 ),

@@ -1,5 +1,5 @@
--- Grain: one owner in one period (quarter, year) for one value of one segment, in one scope: their own accounts, or, of who
--- has somebody below, the whole domain. Owners are those of the account when the answer was given.
+-- Grain: one owner in one period (quarter, year) for one value of one segment, in one scope: their own accounts, or, of
+-- who has somebody below, the whole domain. Owners are those of the account when the answer was given.
 {%- set segments = ['all'] + var('scorecard_segments') %}
 {%- set grains = ['quarter', 'year'] %}
 {%- set counts = response_counts() %}
@@ -91,7 +91,7 @@ periods as (
         period_end,
         is_complete_period
     from {{ ref('nps_by_segment_period') }}
-    where segment = 'all' and period_grain in ('{{ grains | join("', '") }}')
+    where segment = 'all' and period_grain in ('quarter', 'year')
 ),
 
 cards as (

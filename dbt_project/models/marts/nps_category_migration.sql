@@ -10,8 +10,8 @@ with survey_days as (
         days.count_date,
         case days.survey_type
             {%- for survey_type, wave in var('waves').items() %}
-            when '{{ survey_type }}'
-                then {{ 'days.survey_id' if wave == 'survey' else 'cast(dates.' ~ wave ~ '_start as ' ~ dbt.type_string() ~ ')' }}
+            {%- set period = 'cast(dates.' ~ wave ~ '_start as ' ~ dbt.type_string() ~ ')' %}
+            when '{{ survey_type }}' then {{ 'days.survey_id' if wave == 'survey' else period }}
             {%- endfor %}
         end as wave
     from {{ ref('int_survey_days') }} as days
