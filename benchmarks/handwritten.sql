@@ -271,12 +271,13 @@ select
     true as is_in_crm,
     coalesce(matched.is_staff, false) as is_staff,
     contacts.has_opted_out,
-    contacts.has_reference_consent
+    contacts.has_reference_consent,
+    contacts.is_deleted
 from work.contacts as contacts
 left join matched on contacts.contact_id = matched.contact_id
 where contacts.survivor_id is null
 union all
-select contact_id, null, null, 'none', false, bool_or(is_staff), false, false
+select contact_id, null, null, 'none', false, bool_or(is_staff), false, false, false
 from work.respondents
 where contact_no is null
 group by contact_id;

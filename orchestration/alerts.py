@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from orchestration.served_file import ask
 from orchestration.settings import ConfigError, Settings, read_yaml
 
 Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
+CASE_EVENTS = ("new_case", "overdue_case")
 # Of the checks, by the figure they judge; of the others those that block are failed checks, and warnings are reports.
 EVENT_OF_FIGURE: Mapping[str, Event] = {
     "response_rate": "response_rate",
@@ -114,8 +116,9 @@ def _message(fault: Any) -> str:
 def send_alerts(settings: Settings) -> list[str]:
     """Tell each target that is on of each cause it was not told of yet.
 
-    A cause is remembered as told when its target took the message, and forgotten when it is no more: killed in between,
-    it may be told twice, but never again after that. A target that is down is tried again by the next call.
+    A cause is remembered as told when its target took the message, and forgotten when it is no more (a case, when it
+    is too old to be told): killed in between, it may be told twice, but never again after that. A target that is down
+    is tried again by the next call.
 
     Returns:
         A sentence per target that did not take a message; never a URL.
@@ -133,15 +136,21 @@ def send_alerts(settings: Settings) -> list[str]:
             *_drops(settings, configuration),
             *_cases(settings, configuration),
         ]
-        desk = settings.variables["follow_up"]["desk"]
-        return [fault for name, target in targets.items() for fault in _tell(name, target, causes, folder / name, desk)]
+        desk, case_days = settings.variables["follow_up"]["desk"], configuration.case_days
+        return [
+            fault
+            for name, target in targets.items()
+            for fault in _tell(name, target, causes, folder / name, desk, case_days)
+        ]
 
 
-def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path, desk: str) -> Iterator[str]:
+def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path, desk: str, case_days: int) -> Iterator[str]:
     told.mkdir(exist_ok=True)
     mine = {cause.digest: cause for cause in causes if cause.event in target.events}
     for file in told.glob("*"):
-        if file.stem not in mine:
+        # That a rollback shows a case no more does not make it new: it is remembered until it is too old to be told.
+        is_of_case = file.suffix == ".txt" and file.read_text(encoding="utf-8").startswith(CASE_EVENTS)
+        if file.stem not in mine and not (is_of_case and time.time() - file.stat().st_mtime < case_days * 86400):
             file.unlink()
     new: dict[str, list[Cause]] = defaultdict(list)
     for digest, cause in mine.items():
@@ -290,6 +299,7 @@ def _drops(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
 
 def _cases(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
     """The cases of the last days with nobody in contact: for who acts on them and, once overdue, the manager above."""
+    first = settings.moment - timedelta(days=configuration.case_days)
     rows = ask(
         settings.serving,
         f"""
@@ -299,8 +309,7 @@ def _cases(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
         from marts.detractor_recovery as cases
         left join marts.dim_accounts using (account_id)
         where
-            state in ('open', 'overdue')
-            and opened_at > timestamp '{settings.moment - timedelta(days=configuration.case_days)}'
+            state in ('open', 'overdue') and greatest(opened_at, due_at) > timestamp '{first}'
         order by due_at, response_id
         """,
     )
@@ -311,7 +320,8 @@ def _cases(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
             f"{account}, contact {contact}, gave a {score} ({survey_type}) on {opened:%Y-%m-%d %H:%M} UTC; "
             f"to be contacted by {due:%Y-%m-%d %H:%M} UTC.{said}\n{link} ({response_id})"
         )
-        yield Cause("new_case", (response_id, owner), f"new case: {account}: {score}", case, owner)
+        if opened > first:
+            yield Cause("new_case", (response_id, owner), f"new case: {account}: {score}", case, owner)
         if state == "overdue":
             title = f"overdue case: {account}: {score}, with {owner}"
             yield Cause("overdue_case", (response_id, manager), title, case, manager)

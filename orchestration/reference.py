@@ -16,11 +16,12 @@ from orchestration.reference_lines import (
     refuse,
     repeated_faults,
 )
-from orchestration.settings import Settings
+from orchestration.settings import ConfigError, Settings
 from orchestration.themes import check_themes
 from orchestration.variables import SurveyType
 
 SURVEY_TYPES = get_args(SurveyType)
+WAVES = ("survey", "month", "quarter", "year")
 ACTIONS = (
     "action_id", "action_name", "starts_on", "survey_type", "segment", "segment_value", "responsible", "description",
 )  # fmt: skip
@@ -41,7 +42,25 @@ def check_reference(settings: Settings) -> None:
     check_benchmarks(settings)
     check_follow_up(settings)
     check_contact_rules(settings)
+    check_waves(settings)
     check_themes(settings)
+
+
+def check_waves(settings: Settings) -> None:
+    """Check the variables waves and scorecard_segments, which the marts make columns of.
+
+    Raises:
+        ConfigError: one of them names what there is not.
+    """
+    waves, segments = settings.variables["waves"], settings.variables["scorecard_segments"]
+    if not waves or not set(waves) <= set(SURVEY_TYPES) or not set(waves.values()) <= set(WAVES):
+        raise ConfigError(
+            f"waves: {waves} must be one line or more of {', '.join(SURVEY_TYPES)}, each with {', '.join(WAVES)}"
+        )
+    # The last three are columns of the facts whatever the segments are.
+    names = [*(segment["name"] for segment in settings.variables["segments"]), "touchpoint", "channel", "language"]
+    if unknown := [name for name in segments if name not in names]:
+        raise ConfigError(f"scorecard_segments: {', '.join(unknown)} must be among the segments: {', '.join(names)}")
 
 
 def check_actions(settings: Settings) -> None:

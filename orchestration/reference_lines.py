@@ -54,9 +54,10 @@ def refuse(path: Path, faults: Sequence[tuple[int, str]]) -> None:
 def day(text: str) -> date | None:
     """The day that a text like 2025-03-31 names; None for any other text."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         return None
+    return found if found.isoformat() == text else None  # other spellings are none to the models
 
 
 def day_faults(row: Mapping[str, str], *names: str) -> Iterator[str]:

@@ -235,7 +235,9 @@ def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
         named as (
             select unnest(string_split(themes, ', ')) as theme from cases where opened_date > last_date - 365
         )
-        select theme, count(*) as cases from named group by theme order by cases desc, theme limit $count
+        select theme, count(*) as cases from named
+        where theme <> 'unclassified'
+        group by theme order by cases desc, theme limit $count
         """,
         count=THEMES,
     )

@@ -48,8 +48,8 @@ def _theme_faults(row: Mapping[str, str]) -> Iterator[str]:
     theme = row["theme"]
     yield from missing_faults(row, "theme")
     for name in ("theme", "feature"):
-        if row[name] != row[name].strip() or "|" in row[name]:
-            yield f"{name} {row[name]!r} must not begin or end with a blank, nor have a |"
+        if row[name] != row[name].strip() or set("|,") & set(row[name]):
+            yield f"{name} {row[name]!r} must not begin or end with a blank, nor have a | or a comma"
     if theme in RESERVED:
         yield f"{theme} is what answers without a theme are called; choose another name"
     if row["unless_negated"] not in ("", "true"):

@@ -44,12 +44,18 @@
         {%- for theme in lines | map(attribute='theme') | unique | sort -%}
         {%- set of_theme = lines | selectattr('theme', 'equalto', theme) | list %},
         case
-            when case {{ language }}
-                {%- for spoken in languages %}
-                when '{{ spoken }}' then {{ meets_theme(text, in_language(of_theme, spoken), in_language(negations, spoken)) }}
-                {%- endfor %}
-                else {{ meets_theme(text, of_theme, negations) }}
-            end then '{{ theme | replace("'", "''") }}'
+            when
+                {%- if languages %}
+                case {{ language }}
+                    {%- for spoken in languages %}
+                    when '{{ spoken }}' then {{ meets_theme(text, in_language(of_theme, spoken), in_language(negations, spoken)) }}
+                    {%- endfor %}
+                    else {{ meets_theme(text, of_theme, negations) }}
+                end
+                {%- else %}
+                {{ meets_theme(text, of_theme, negations) }}
+                {%- endif %}
+                then '{{ theme | replace("'", "''") }}'
         end
         {%- else -%}
         , ''

@@ -98,7 +98,9 @@ class Company:
             connection.executemany(
                 """
                 insert into marts.detractor_recovery
-                select $1, $2, $3, $4, 'boss', 'a', '003c', 'episodic', 2, '2025-06-30 17:00:00', 'too slow'
+                select
+                    $1, $2, $3, $4, 'boss', 'a', '003c', 'episodic', 2,
+                    if($4 < '2025-06-01', '2025-05-31 23:59:59', '2025-06-30 17:00:00'), 'too slow'
                 """,
                 cases,
             )

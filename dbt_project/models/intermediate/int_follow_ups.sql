@@ -41,9 +41,9 @@ resolved as (
         activities.response_id,
         coalesce(
             contacts_by_key.surviving_contact_id,
-            activities.external_contact_id,
             contacts_by_email.surviving_contact_id,
-            'email:' || {{ salted_hash('activities.known_email') }}
+            'email:' || {{ salted_hash('activities.known_email') }},
+            activities.external_contact_id
         ) as contact_id,
         coalesce(account_aliases.account_id, activities.named_account_id) as account_id,
         activities.owner_id,

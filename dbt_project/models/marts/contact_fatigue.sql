@@ -1,12 +1,19 @@
 -- Grain: one person and one survey type, where something about asking them must be known: who is not listed may be asked.
 {%- set rules = var('contact_rules') %}
 {%- set forgotten_days = rules.get('forgotten_days', {}) %}
-{#- As far back as any rule looks. -#}
-{%- set days_back = ((rules.days_between.values() | list) + (forgotten_days.values() | list) + [rules.account.days, var('trailing_window_days')]) | max %}
+{#- As far back as any rule looks; for who was forgotten, who must have been asked once, as long again. -#}
+{%- set days_back = [
+    rules.days_between.values() | max, 2 * ((forgotten_days.values() | list) + [0]) | max, rules.account.days,
+    var('trailing_window_days'),
+] | max %}
 
 with contacts as (
-    select * from {{ ref('dim_contacts') }}
-    where not is_staff
+    select
+        dim_contacts.*,
+        coalesce(accounts.is_customer and not accounts.is_deleted, true) as is_of_customer
+    from {{ ref('dim_contacts') }} as dim_contacts
+    left join {{ ref('dim_accounts') }} as accounts on dim_contacts.account_id = accounts.account_id
+    where not dim_contacts.is_staff and not dim_contacts.is_deleted
 ),
 
 invitations as (
@@ -72,7 +79,7 @@ known as (
     select
         contacts.contact_id,
         contacts.account_id,
-        contacts.match_rule,
+        contacts.is_of_customer,
         survey_types.survey_type,
         survey_types.forgotten_days,
         contacts.has_opted_out or opt_outs.contact_id is not null as is_opted_out,
@@ -105,13 +112,9 @@ decided as (
             when invitations_against_rules > 0 then 'asked_too_often'
             when may_be_asked_at > {{ as_of_moment() }} then 'held_back'
             when is_account_asked then 'account_held_back'
-            -- Who was never asked by anybody is new, and not forgotten.
             when
-                match_rule <> 'not_surveyed'
-                and forgotten_days is not null
-                and coalesce(
-                    {{ days_between('last_asked_of_type_at', as_of_moment()) }} >= forgotten_days, true
-                )
+                is_of_customer
+                and {{ days_between('last_asked_of_type_at', as_of_moment()) }} >= forgotten_days
                 then 'forgotten'
         end as state
     from known

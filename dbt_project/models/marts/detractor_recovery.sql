@@ -178,9 +178,10 @@ final as (
             when contacted.due_at < {{ as_of_moment() }} then 'overdue'
             else 'open'
         end as state,
+        -- Judged when it was due, and not before: of today's cases those called at once would be the only ones.
         case
-            when contacted.first_contact_at is not null then contacted.first_contact_at <= contacted.due_at
-            when contacted.due_at < {{ as_of_moment() }} then false
+            when contacted.due_at < {{ as_of_moment() }}
+                then coalesce(contacted.first_contact_at <= contacted.due_at, false)
         end as is_contacted_in_time,
         next_answers.submitted_at as next_answered_at,
         next_answers.score as next_score,

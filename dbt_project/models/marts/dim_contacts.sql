@@ -44,7 +44,8 @@ final as (
         crm_contacts.contact_id is not null or respondents.match_rule <> 'none' as is_in_crm,
         coalesce(respondents.is_staff, false) as is_staff,
         coalesce(crm_contacts.has_opted_out, false) as has_opted_out,
-        coalesce(crm_contacts.has_reference_consent, false) as has_reference_consent
+        coalesce(crm_contacts.has_reference_consent, false) as has_reference_consent,
+        coalesce(crm_contacts.is_deleted, false) as is_deleted
     from crm_contacts
     full outer join respondents on crm_contacts.contact_id = respondents.contact_id
 )

@@ -65,6 +65,7 @@ final as (
     where
         contacts.has_reference_consent
         and not contacts.is_staff
+        and not contacts.is_deleted
         and left_alone.contact_id is null
         and coalesce(accounts.is_customer and not accounts.is_deleted, true)
         and coalesce(requests.last_request_at <= {{ add_hours(as_of_moment(), -24 * rules.days_between) }}, true)
