@@ -42,8 +42,8 @@ INVITATIONS_PER_ANSWER = 5
 REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 10 * 365}
-# Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes,
-# whose patterns are the taxonomy's, have figures of their own (benchmarks/themes.py).
+# Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes
+# are measured by themselves (benchmarks/themes.py).
 NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with working_folder(options.folder, keep=options.keep) as folder:
         if options.only_themes:
             settings = Settings(config_dir=ROOT, data_dir=folder.resolve())
-            compile_themes(settings)
+            build_little(settings)
             print_themes(settings, options.answers, Console())
             return 0
         compare_loading(folder.resolve(), options.answers, Console())
@@ -321,11 +321,10 @@ def deliver_batch(landing: Path, days: int) -> int:
 # ---------------------------------------------------------------------------------------------- building
 
 
-def build(settings: Settings, *selected: str) -> tuple[Cost, list[tuple[str, float]]]:
-    """Build seeds and models with dbt, all or those selected; what it took, and each of them with its seconds."""
+def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
+    """Build seeds and models with dbt; what it took, and each of them with its seconds."""
     dbt = str(Path(sys.executable).with_name("dbt"))
     command = [dbt, "build", "--exclude-resource-type", "test", "unit_test", *dbt_vars(load_sources(settings))]
-    command += ["--select", *selected] if selected else []
     cost = run_measured(command, settings.environment())
     return cost, model_seconds(settings.dbt_target / "run_results.json")
 
@@ -385,20 +384,13 @@ def guard_costs(folder: Path, run_cpu_seconds: float) -> Table:
 # ---------------------------------------------------------------------------------------------- themes
 
 
-def compile_themes(settings: Settings) -> None:
-    """Build the model that classifies comments over no answers, so that its SQL lies there."""
-    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+def build_little(settings: Settings) -> None:
+    """Build a company of few answers, so that the SQL of the models lies there."""
+    generate(settings.landing, answers=2_000, invitations_per_answer=INVITATIONS_PER_ANSWER, file_format="parquet")
+    load(settings)
     declare_results(settings.check_results)
     settle_log(settings)
-    loader.prepare_lake(load_sources(settings).tables, settings.lake)
-    with duckdb.connect(settings.warehouse) as warehouse:
-        warehouse.execute("""
-            create schema marts;
-            create table marts.fct_nps_responses (
-                response_id text, survey_type text, response_date date, category text, comment text, language text
-            )
-        """)
-    build(settings, "themes", "negations", MODEL.stem)
+    build(settings)
 
 
 def print_themes(settings: Settings, comments: int, console: Console) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-from rich.table import Table
+from rich.table import Column, Table
 
 LABELLED = Path(__file__).with_name("labelled_comments.csv")
 MODEL = Path("models/intermediate/int_answer_themes.sql")
@@ -82,7 +82,7 @@ def scores(labelled: Sequence[Comment], found: Sequence[frozenset[str]]) -> dict
 
 
 def quality(compiled: Path) -> Table:
-    """Precision and recall per theme on both halves of the labelled comments."""
+    """Comments, precision and recall per theme, of each half of the labelled comments."""
     labelled = labelled_comments()
     found = classify(compiled, [(comment.language, comment.text) for comment in labelled])
     halves = {}
@@ -90,7 +90,7 @@ def quality(compiled: Path) -> Table:
         chosen = [number for number, comment in enumerate(labelled) if comment.half == half]
         halves[half] = scores([labelled[number] for number in chosen], [found[number] for number in chosen])
         halves[half]["all themes"] = sum(halves[half].values(), Score())
-    table = Table("theme", *(f"{half}: {name}" for half in halves for name in ("comments", "precision", "recall")))
+    table = Table(Column("theme", no_wrap=True), *(name for half in halves for name in (half, "precision", "recall")))
     for theme in halves["test"]:
         cells = []
         for by_theme in halves.values():
@@ -118,7 +118,9 @@ def seconds_per_million(compiled: Path, comments: int) -> float:
             select number, language, list_transform([1, 7, 11], lambda seed: hash(number, seed) % size) as places
             from range({comments}) as numbers (number)
             inner join (
-                select language, max(size) as size, row_number() over (order by language) - 1 as rank, count(*) over () as of
+                select
+                    language, max(size) as size, row_number() over (order by language) - 1 as rank,
+                    count(*) over () as of
                 from few
                 group by language
             ) as languages on number % of = rank;

@@ -53,6 +53,7 @@ class FollowUp(Strict):
     """The whole variable."""
 
     survey_types: list[SurveyType]
+    years: Annotated[int, Field(gt=0)]
     hours: Deadlines
     calendars: Calendars
     activity_types: list[str]

@@ -23,6 +23,7 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 # What fits on one page, A4 or Letter.
 TREND_PERIODS = 8
 CASES = 5
+THEMES = 5
 SILENT_ACCOUNTS = 5
 COMMENTS = {"detractor": 5, "passive": 1, "promoter": 2}
 COMMENT_CHARACTERS = 150
@@ -41,6 +42,7 @@ class Report:
     comments: list[Row]
     cases: list[Row] | None  # None where the published file knows no cases
     open_cases: int
+    themes: list[Row]  # of the cases of the last year, the most frequent first
     silent: list[Row]
     silent_accounts: int
     silent_revenue: Decimal
@@ -86,10 +88,11 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         connection,
         """
         select * from published.marts.nps_by_owner
-        where owner_id = $owner and scope = 'domain' and segment = 'all' and period_grain in ('quarter', 'year')
+        where owner_id = $owner and scope = $scope and segment = 'all'
         order by period_start
         """,
         owner=owner_id,
+        scope="domain" if owner["reports"] else "own",
     )
     silent = _rows(
         connection,
@@ -106,8 +109,9 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         order by revenue desc, account_id
         """,
     )
-    cases = _open_cases(connection)
-    for case in cases or []:
+    has_cases = _has_cases(connection)
+    cases = _open_cases(connection) if has_cases else []
+    for case in cases:
         case["due_at"] = case["due_at"].replace(tzinfo=ZoneInfo("UTC")).astimezone(zone)
     published_at = _rows(connection, "select published_at from published.quality.publication")[0]["published_at"]
     return Report(
@@ -116,8 +120,9 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         cards=_cards(scorecards),
         trend=_trend(scorecards),
         comments=_comments(connection),
-        cases=None if cases is None else cases[:CASES],
-        open_cases=len(cases or []),
+        cases=cases[:CASES] if has_cases else None,
+        open_cases=len(cases),
+        themes=_themes(connection) if has_cases else [],
         silent=silent[:SILENT_ACCOUNTS],
         silent_accounts=len(silent),
         silent_revenue=sum((row["revenue"] for row in silent), Decimal(0)),
@@ -209,17 +214,35 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     return comments
 
 
-def _open_cases(connection: duckdb.DuckDBPyConnection) -> list[Row] | None:
-    """Cases that are not resolved, overdue ones first; None where the publication was made before there were any."""
-    known = _rows(
-        connection,
-        """
+def _has_cases(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the publication knows cases; one made before there were any does not."""
+    query = """
         select 1 from duckdb_tables()
         where database_name = 'published' and schema_name = 'marts' and table_name = 'detractor_recovery'
+    """
+    return bool(_rows(connection, query))
+
+
+def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The themes of the cases that were opened in the year before the last one, by number of cases."""
+    return _rows(
+        connection,
+        """
+        with cases as (
+            select themes, opened_date, max(opened_date) over () as last_date
+            from published.marts.detractor_recovery where owner_id in (from domain)
+        ),
+        named as (
+            select unnest(string_split(themes, ', ')) as theme from cases where opened_date > last_date - 365
+        )
+        select theme, count(*) as cases from named group by theme order by cases desc, theme limit $count
         """,
+        count=THEMES,
     )
-    if not known:
-        return None
+
+
+def _open_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Cases that are not resolved, overdue ones first."""
     return _rows(
         connection,
         """

@@ -4,10 +4,7 @@ with detractors as (
         survey_type,
         count(*) as detractors
     from {{ ref('fct_nps_responses') }}
-    where
-        category = 'detractor'
-        and survey_type in ({{ literals(var('follow_up').survey_types) }})
-        and submitted_at <= {{ as_of_moment() }}
+    where {{ is_case() }}
     group by survey_type
 ),
 

@@ -1,5 +1,6 @@
--- Of each survey type and period, the contributions of themes, unclassified and uncommented answers add up to the score,
--- each row rounded to four digits; those of the three categories to that of all. No theme has more answers than comments.
+-- Of each survey type and period, the contributions of themes, unclassified and uncommented answers add up to the
+-- score, each row rounded to four digits, and so do those of the three categories. No theme has more answers than
+-- there are comments.
 select
     themes.survey_type,
     themes.period_grain,

@@ -21,12 +21,12 @@ below as (
         own.survey_type,
         own.period_grain,
         own.period_start,
-        coalesce(hierarchy.manager_id, own.owner_id) as owner_id,
+        hierarchy.manager_id as owner_id,
         sum(own.responses) as responses,
         sum(own.promoters) as promoters
     from own
-    left join {{ ref('dim_owner_hierarchy') }} as hierarchy on own.owner_id = hierarchy.owner_id
-    group by own.survey_type, own.period_grain, own.period_start, coalesce(hierarchy.manager_id, own.owner_id)
+    inner join {{ ref('dim_owner_hierarchy') }} as hierarchy on own.owner_id = hierarchy.owner_id
+    group by own.survey_type, own.period_grain, own.period_start, hierarchy.manager_id
 )
 
 select
@@ -42,7 +42,7 @@ left join owned
         and totals.period_start = owned.period_start
 where
     totals.segment = 'all'
-    and totals.period_grain in ('month', 'quarter', 'year')
+    and totals.period_grain in ('quarter', 'year')
     and (totals.responses <> coalesce(owned.responses, 0) or totals.promoters <> coalesce(owned.promoters, 0))
 union all
 select

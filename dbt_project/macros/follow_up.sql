@@ -3,6 +3,21 @@
     runs. Nothing else reads the variable.
 -#}
 
+{#- The first day whose answers are cases: of whole years, so that no period is cut. -#}
+{% macro first_case_date() -%}
+    {{ add_months(fiscal_start('year', business_date(as_of_moment())), 12 - 12 * var('follow_up').years) }}
+{%- endmacro %}
+
+
+{#- Is an answer of the fact a case? -#}
+{% macro is_case() -%}
+    category = 'detractor'
+    and survey_type in ({{ literals(var('follow_up').survey_types) }})
+    and response_date >= {{ first_case_date() }}
+    and submitted_at <= {{ as_of_moment() }}
+{%- endmacro %}
+
+
 {#- The calendars of working hours by name: default, and one per value of a segment. -#}
 {% macro business_calendars() -%}
     {%- set calendars = var('follow_up').calendars -%}
@@ -84,7 +99,7 @@
 {%- endmacro %}
 
 
-{#- A text as one of a list of SQL literals. -#}
+{#- Texts as a list of SQL literals. -#}
 {% macro literals(values) -%}
     {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}

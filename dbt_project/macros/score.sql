@@ -32,3 +32,26 @@
         when {{ score }} < {{ var('passive_minimum') }} then -100
     end
 {%- endmacro %}
+
+
+{#-
+    Of the answers in a group the last one, without sorting them: `last_answer_times` are aggregates of a relation that
+    has submitted_at and category, over the answers that meet `condition`; last_category() reads them. Of two answers of
+    the same moment the worse one stands.
+-#}
+{% macro last_answer_times(answers, condition='true') -%}
+    max(case when {{ condition }} then {{ answers }}.submitted_at end) as answered_at,
+    {%- for category in ['detractor', 'passive', 'promoter'] %}
+        max(case when {{ answers }}.category = '{{ category }}' and {{ condition }} then {{ answers }}.submitted_at end)
+            as last_{{ category }}_at{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{% macro last_category() -%}
+    case answered_at
+        when last_detractor_at then 'detractor'
+        when last_passive_at then 'passive'
+        when last_promoter_at then 'promoter'
+    end
+{%- endmacro %}

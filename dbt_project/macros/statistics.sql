@@ -474,18 +474,11 @@
 
 {#-
     By how many points some answers of a group move its score: NPS less the NPS without them, n_t (NPS_t - NPS) / (N - n_t).
-    `part` and `total` are lists of promoters, detractors and responses. Empty where they are the whole group.
+    `part` and `rest` are lists of promoters, detractors and responses. Empty where there is no rest.
 -#}
-{% macro nps_impact(part, total) -%}
-    {{ nps(*total) }} - {{ nps(*answers_without(part, total)) }}
-{%- endmacro %}
-
-{% macro answers_without(part, total) -%}
-    {%- set rest = [] -%}
-    {%- for count in total -%}
-        {%- do rest.append('(' ~ count ~ ' - ' ~ part[loop.index0] ~ ')') -%}
-    {%- endfor -%}
-    {{- return(rest) -}}
+{% macro nps_impact(part, rest) -%}
+    {{ nps('(' ~ part[0] ~ ' + ' ~ rest[0] ~ ')', '(' ~ part[1] ~ ' + ' ~ rest[1] ~ ')', part[2] ~ ' + ' ~ rest[2]) }}
+    - {{ nps(*rest) }}
 {%- endmacro %}
 
 
@@ -494,19 +487,17 @@
     the rest: w (theta_t - theta_r), where w is the share of the part. By the delta method, w being random as well:
     (theta_t - theta_r)^2 w (1 - w) / N + w^2 (SE_t^2 + SE_r^2). Casella & Berger (2002), Statistical Inference, 5.5.4.
 -#}
-{% macro shrunk_impact(part, total) -%}
-    {%- set rest = answers_without(part, total) -%}
-    ({{ shrunk_part(part, total) }} * ({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}))
+{% macro shrunk_impact(part, rest) -%}
+    ({{ shrunk_part(part, rest) }} * ({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}))
 {%- endmacro %}
 
-{% macro shrunk_impact_variance(part, total) -%}
-    {%- set rest = answers_without(part, total) -%}
-    {%- set part_share = shrunk_part(part, total) -%}
+{% macro shrunk_impact_variance(part, rest) -%}
+    {%- set part_share = shrunk_part(part, rest) -%}
     (
         power({{ shrunk_theta(*part) }} - {{ shrunk_theta(*rest) }}, 2)
-        * {{ part_share }} * (1e0 - {{ part_share }}) / ({{ total[2] }} + 6e0)
+        * {{ part_share }} * (1e0 - {{ part_share }}) / ({{ part[2] }} + {{ rest[2] }} + 6e0)
         + {{ part_share }} * {{ part_share }} * ({{ shrunk_variance(*part) }} + {{ shrunk_variance(*rest) }})
     )
 {%- endmacro %}
 
-{% macro shrunk_part(part, total) -%}(({{ part[2] }} + 3e0) / ({{ total[2] }} + 6e0)){%- endmacro %}
+{% macro shrunk_part(part, rest) -%}(({{ part[2] }} + 3e0) / ({{ part[2] }} + {{ rest[2] }} + 6e0)){%- endmacro %}

@@ -222,31 +222,15 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     named = re.compile("erika|muster|josé|@|1234567", re.IGNORECASE)
     assert [(place, text) for place, texts in shop.texts().items() for text in texts if named.search(text)] == []
     assert not re.search(rb"erika|muster|home[.]example|30 1234567", shop.serving.read_bytes(), re.IGNORECASE)
-    assert unit_tests_passed(shop) >= 12
+    # Those of the mapping; what else the models do is the same with every source.
+    assert unit_tests_passed(shop, "path:models/staging") >= 2
 
 
-def test_the_same_key_file_and_answer_count_once(shop: Pipeline) -> None:
-    rows = [answer(n, Mail=f"p{n}@home.example") for n in range(20)]
-    write_csv(shop.landing / "answers.csv", [*rows, rows[0], rows[1] | {"Rating": "3"}])
-    shop.succeed("run")
-    decisions = "select decision, count(*) from marts.response_eligibility group by all order by all"
-    once = [("counted", 20), ("duplicate", 1), ("superseded", 1)]
-    assert shop.query(decisions) == once
-    assert shop.query("select score from marts.fct_nps_responses where source_response_id = '1'") == [(3,)]
-
-    # The same file under another name is no news; a changed one is a new load of the same keys.
-    (shop.landing / "answers.txt").write_bytes((shop.landing / "answers.csv").read_bytes())
-    assert "nothing new" in shop.succeed("run")
-    write_csv(shop.landing / "answers.txt", [row | {"Rating": "0"} for row in rows])
-    shop.succeed("run")
-    assert shop.query("select distinct score, count(*) from marts.fct_nps_responses group by all") == [(0, 20)]
-
-
-def test_any_format_and_encoding(shop: Pipeline) -> None:
-    """One file of each kind, in one run: the same twelve answers with keys of their own; and one with only a header."""
-    write_csv(shop.landing / "answers.csv", [])
-    kinds = ("utf-8", "utf-8-sig", "latin-1", "utf-16", "json lines", "parquet")
-    for number, kind in enumerate(kinds):
+def deliver_every_format(shop: Pipeline) -> list[str]:
+    """One file of each kind, with the same twelve answers under keys of their own; and one with only a header."""
+    write_csv(shop.landing / "answers.empty.csv", [])
+    kinds = ["utf-8", "utf-8-sig", "latin-1", "utf-16", "json lines", "parquet"]
+    for number, kind in enumerate(kinds, start=1):
         rows = [answer(100 * number + n, Text="Grüße", Shop=kind, Mail=f"{kind}{n}@home.example") for n in range(12)]
         name = kind.replace(" ", "-")
         if kind == "json lines":
@@ -257,11 +241,31 @@ def test_any_format_and_encoding(shop: Pipeline) -> None:
             duckdb.execute(f"copy (from read_csv('{shop.data / 'typed.csv'}')) to '{target}'")
         else:
             write_csv(shop.landing / f"answers.{name}.csv", rows, encoding=kind)
+    return kinds
+
+
+def test_each_format_and_the_same_key_file_and_answer_count_once(shop: Pipeline) -> None:
+    kinds = deliver_every_format(shop)
+    rows = [answer(n, Mail=f"p{n}@home.example") for n in range(20)]
+    write_csv(shop.landing / "answers.csv", [*rows, rows[0], rows[1] | {"Rating": "3"}])
     shop.succeed("run")
-    found = shop.query("select shop, comment, count(*) from marts.fct_nps_responses group by all order by all")
-    assert found == [(kind, "Grüße", 12) for kind in sorted(kinds)]
-    delivered = "select source_file, delivered_rows from quality.quality_reconciliation order by delivered_rows limit 2"
-    assert shop.query(delivered)[0] == ("answers.csv", 0)
+    decisions = "select decision, count(*) from marts.response_eligibility group by all order by all"
+    assert shop.query(decisions) == [("counted", 20 + 12 * len(kinds)), ("duplicate", 1), ("superseded", 1)]
+    assert shop.query("select score from marts.fct_nps_responses where source_response_id = '1'") == [(3,)]
+    found = (
+        "select shop, comment, count(*) from marts.fct_nps_responses where shop <> 'north' group by all order by all"
+    )
+    assert shop.query(found) == [(kind, "Grüße", 12) for kind in sorted(kinds)]
+    delivered = "select source_file, delivered_rows from quality.quality_reconciliation order by delivered_rows limit 1"
+    assert shop.query(delivered) == [("answers.empty.csv", 0)]
+
+    # The same file under another name is no news; a changed one is a new load of the same keys.
+    (shop.landing / "answers.txt").write_bytes((shop.landing / "answers.csv").read_bytes())
+    assert "nothing new" in shop.succeed("run")
+    write_csv(shop.landing / "answers.txt", [row | {"Rating": "0"} for row in rows])
+    shop.succeed("run")
+    scores = "select distinct score, count(*) from marts.fct_nps_responses where shop = 'north' group by all"
+    assert shop.query(scores) == [(0, 20)]
 
 
 def test_an_unreadable_file_is_refused_with_a_remedy(shop: Pipeline) -> None:

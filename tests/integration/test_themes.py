@@ -42,7 +42,9 @@ def answers(sample: Pipeline) -> list[Answer]:
             from marts.fct_nps_responses as responses
             """
         ).fetchall()
-    return [Answer(*row, frozenset(themes or ())) for *row, themes in rows]
+    return [
+        Answer(kind, quarter, points, region, frozenset(themes or ())) for kind, quarter, points, region, themes in rows
+    ]
 
 
 def test_the_theme_of_the_dip_rises_and_no_other(sample: Pipeline) -> None:

@@ -116,6 +116,7 @@ def test_due_is_what_plain_python_says(
 ) -> None:
     follow_up = {
         "survey_types": ["relationship"],
+        "years": 20,
         "hours": {"segment": "tier", "default": hours[0], "values": {"A": hours[1]}},
         "calendars": {"segment": "region", "default": default, "values": {"north": north}},
     }
@@ -149,6 +150,7 @@ OFFICE = {"time_zone": "America/New_York", "opens": "09:00", "closes": "17:00", 
 def test_due_at_its_bounds(opened_at: str, tier: str, due: str) -> None:
     follow_up = {
         "survey_types": ["relationship"],
+        "years": 20,
         "hours": {"segment": "tier", "default": 8, "values": {"A": 2}},
         "calendars": {"segment": "region", "default": OFFICE},
     }

@@ -89,7 +89,9 @@ def published(tmp_path: Path) -> Settings:
                 ('episodic', 'quarter', date '2025-04-01', date '2025-06-30', true, 'm', 'domain', 1, 1, 1, 3),
                 ('episodic', 'year', date '2025-01-01', date '2025-12-31', false, 'm', 'domain', 0, 0, 12, 12),
                 ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'm', 'own', 77, 0, 0, 77),
-                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'other', 'domain', 88, 0, 0, 88)
+                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'other', 'own', 88, 0, 0, 88),
+                ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'r1', 'own', 0, 0, 11, 11),
+                ('relationship', 'year', date '2025-01-01', date '2025-12-31', false, 'r1', 'own', 0, 0, 11, 11)
             ) as t (
                 survey_type, period_grain, period_start, period_end, is_complete_period, owner_id, scope, detractors,
                 passives, promoters, responses
@@ -136,17 +138,24 @@ def test_the_page_shows_the_domain_and_nothing_else(published: Settings) -> None
     assert "Open cases" not in text
 
 
+def test_who_has_nobody_below_sees_the_own_scorecard(published: Settings) -> None:
+    _, parsed = page(published, "r1")
+    assert "Seller · 1 customer · " in " ".join(parsed.texts)
+    assert "+100.0" in parsed.texts and "+37.5" not in parsed.texts
+
+
 def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
     with duckdb.connect(published.serving) as connection:
         connection.execute("""
             create table marts.detractor_recovery as
             from (
                 values
-                ('1', 'a1', 'r1', 'open', 3, timestamp '2025-07-03 20:00:00'),
-                ('2', 'a1', 'r1', 'overdue', 0, timestamp '2025-06-12 20:00:00'),
-                ('3', 'a9', 'other', 'open', 1, timestamp '2025-07-03 20:00:00'),
-                ('4', 'a1', 'm', 'resolved', 2, timestamp '2025-07-03 20:00:00')
-            ) as t (response_id, account_id, owner_id, state, score, due_at);
+                ('1', 'a1', 'r1', 'open', 3, timestamp '2025-07-03 20:00:00', 'price, speed', date '2025-07-01'),
+                ('2', 'a1', 'r1', 'overdue', 0, timestamp '2025-06-12 20:00:00', 'speed', date '2025-06-11'),
+                ('3', 'a9', 'other', 'open', 1, timestamp '2025-07-03 20:00:00', 'foreign', date '2025-07-01'),
+                ('4', 'a1', 'm', 'resolved', 2, timestamp '2025-07-03 20:00:00', null, date '2025-07-01'),
+                ('5', 'a1', 'm', 'resolved', 2, timestamp '2024-06-03 20:00:00', 'old', date '2024-06-01')
+            ) as t (response_id, account_id, owner_id, state, score, due_at, themes, opened_date);
         """)
     _, parsed = page(published, "m")
     first = parsed.texts.index("Open cases: 2") + 5
@@ -154,6 +163,7 @@ def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
         *("Acme", "0", "overdue", "2025-06-12 16:00"),  # in the business time zone
         *("Acme", "3", "open", "2025-07-03 16:00"),
     ]
+    assert "What detractors of the last year write about: speed (2), price (1)." in parsed.texts
 
 
 def test_an_owner_nobody_answered_has_a_page_and_an_unknown_one_none(published: Settings) -> None:

@@ -327,3 +327,66 @@ def test_published_differences_of_shares() -> None:
     """Newcombe (1998), table II, (a) and (h): 56/70 beside 48/80, and 10/10 beside 0/10."""
     found = difference_intervals([56, 10], [70, 10], [48, 0], [80, 10])
     assert found.round(4).tolist() == [[0.0524, 0.3339], [0.6075, 1.0]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 300)] * 4), min_size=1, max_size=30))
+def test_difference_of_shares_is_the_chi_square_test(tables: list[tuple[int, int, int, int]]) -> None:
+    tables = [table for table in tables if table[0] + table[1] and table[2] + table[3]]
+    part, whole = [table[0] for table in tables], [table[0] + table[1] for table in tables]
+    part_0, whole_0 = [table[2] for table in tables], [table[2] + table[3] for table in tables]
+    z = SQL.share_difference_z("part", "whole", "part_0", "whole_0")
+    found = evaluate(z, part=part, whole=whole, part_0=part_0, whole_0=whole_0)
+    for value, (x, y, x_0, y_0) in zip(found, tables, strict=True):
+        if x + x_0 == 0 or y + y_0 == 0:
+            assert math.isnan(value)
+            continue
+        expected = stats.chi2_contingency([[x, y], [x_0, y_0]], correction=False)[0]
+        assert value**2 == pytest.approx(expected, abs=1e-9)
+        assert value * (x / (x + y) - x_0 / (x_0 + y_0)) >= 0
+
+
+PART, REST = ["p", "d", "n"], ["rest_p", "rest_d", "rest_n"]
+
+
+@pytest.mark.parametrize(
+    ("part", "impact"),
+    [((30, 20, 10), -11.1765), ((10, 30, 80), 12.1429), ((25, 20, 5), -10), ((15, 50, 105), 16.9565), ((0, 0, 0), 0)],
+)
+def test_impact_is_the_score_less_the_score_without(part: tuple[int, int, int], impact: float) -> None:
+    """Detractors, passives and promoters of themes among (80, 120, 200)."""
+    rest = [total - count for total, count in zip((80, 120, 200), part, strict=True)]
+    columns = {"p": [part[2]], "d": [part[0]], "n": [sum(part)]}
+    columns |= {"rest_p": [rest[2]], "rest_d": [rest[0]], "rest_n": [sum(rest)]}
+    assert evaluate(SQL.nps_impact(PART, REST), **columns)[0] == pytest.approx(impact, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "of_part"),
+    [
+        ((60, 60), 0.05, (0.1, 0.2, 0.7)),
+        ((150, 150), 0.02, (0.0, 0.1, 0.9)),
+        ((400, 100), 0.05, (0.1, 0.2, 0.7)),
+        ((1000, 1000), 0.1, (0.2, 0.3, 0.5)),
+        ((150, 150), 0.2, (0.3, 0.4, 0.3)),
+    ],
+)
+def test_changes_of_impact_are_not_found_where_nothing_changed(
+    sizes: tuple[int, int], share: float, of_part: tuple[float, float, float]
+) -> None:
+    """Of many pairs of periods alike, no more than one in twenty differs; of large ones, close to that."""
+    draws = 20_000
+    random = np.random.default_rng(6)
+    cells = [share * np.array(of_part), (1 - share) * np.array((0.5, 0.3, 0.2))]
+    impacts, variances = [], []
+    for size in sizes:
+        p, a, d, rest_p, rest_a, rest_d = random.multinomial(size, np.concatenate(cells), draws).T
+        columns = {"p": p, "d": d, "n": p + a + d}
+        columns |= {"rest_p": rest_p, "rest_d": rest_d, "rest_n": rest_p + rest_a + rest_d}
+        listed = {name: column.tolist() for name, column in columns.items()}
+        impacts.append(evaluate(SQL.shrunk_impact(PART, REST), **listed))
+        variances.append(evaluate(SQL.shrunk_impact_variance(PART, REST), **listed))
+    found = np.mean(np.abs(impacts[0] - impacts[1]) > 1.959964 * np.sqrt(variances[0] + variances[1]))
+    assert found < 0.0535
+    if min(sizes) >= 1000:
+        assert found > 0.045

@@ -6,10 +6,7 @@ with answers as (
         {{ answer_calendar() }} as calendar,
         {{ answer_seconds() }} as seconds_allowed
     from {{ ref('fct_nps_responses') }}
-    where
-        category = 'detractor'
-        and survey_type in ({{ literals(var('follow_up').survey_types) }})
-        and submitted_at <= {{ as_of_moment() }}
+    where {{ is_case() }}
 ),
 
 business_hours as (

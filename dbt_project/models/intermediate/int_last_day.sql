@@ -1,4 +1,4 @@
--- Grain: one row: the last complete day that has answers. A warehouse made again from old files ends where they end, and
+-- Grain: one row: the last complete day that has answers. A warehouse made again from old files ends where they end;
 -- the day of the last load is not over.
 with answered as (
     select max(count_date) as last_date

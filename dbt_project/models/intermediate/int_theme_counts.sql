@@ -1,5 +1,5 @@
--- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a theme
--- or a comment; with no gaps: what was named once has a row in every period of its survey type.
+-- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a
+-- theme or a comment; with no gaps: what was named once has a row in every period of its survey type.
 {%- set counts = ['promoters', 'passives', 'detractors'] %}
 
 with periods as (
@@ -67,8 +67,9 @@ by_month as (
         theme,
         feature,
         {%- for count in counts %}
-        sum(case when category = '{{ count[:-1] }}' then answers else 0 end) as {{ count }},
-        sum(case when category = '{{ count[:-1] }}' then weight else 0 end) as {{ count }}_weight{{ ',' if not loop.last }}
+        {%- set of_category = "case when category = '" ~ count[:-1] ~ "' then" %}
+        sum({{ of_category }} answers else 0 end) as {{ count }},
+        sum({{ of_category }} weight else 0 end) as {{ count }}_weight{{ ',' if not loop.last }}
         {%- endfor %}
     from of_kind
     group by survey_type, month_start, theme_kind, theme, feature

@@ -1,19 +1,13 @@
 -- Grain: one category and survey type: what its accounts are worth, how many stay, and how many sales are won after it.
 {%- set days = var('value_window_days') %}
-{%- set categories = ['detractor', 'passive', 'promoter'] %}
 {%- set minimum = var('evidence_minimum').interval %}
 
--- Of two answers of the same moment the worse one stands.
 with by_quarter as (
     select
         responses.survey_type,
         responses.account_id,
         dates.quarter_start,
-        max(responses.submitted_at) as answered_at,
-        {%- for category in categories %}
-        max(case when responses.category = '{{ category }}' then responses.submitted_at end) as {{ category }}_at
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        {{ last_answer_times('responses') }}
     from {{ ref('fct_nps_responses') }} as responses
     inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
     where responses.account_id is not null
@@ -25,11 +19,7 @@ last_answers as (
         survey_type,
         account_id,
         answered_at,
-        case answered_at
-            {%- for category in categories %}
-            when {{ category }}_at then '{{ category }}'
-            {%- endfor %}
-        end as category,
+        {{ last_category() }} as category,
         row_number() over (partition by survey_type, account_id order by answered_at desc) as recency
     from by_quarter
 ),
@@ -93,20 +83,27 @@ retained as (
 answers_before as (
     select
         responses.survey_type,
-        responses.category,
         opportunities.opportunity_id,
         opportunities.amount,
         opportunities.is_won,
-        row_number() over (
-            partition by responses.survey_type, opportunities.opportunity_id
-            order by responses.submitted_at desc, responses.category asc, responses.response_id asc
-        ) as recency
+        {{ last_answer_times('responses') }}
     from {{ ref('int_opportunities') }} as opportunities
     inner join {{ ref('fct_nps_responses') }} as responses
         on
             opportunities.account_id = responses.account_id
-            and responses.response_date < opportunities.close_date
-            and responses.response_date >= {{ add_days('opportunities.close_date', -days) }}
+            and opportunities.close_date > responses.response_date
+            and {{ add_days('opportunities.close_date', -days) }} <= responses.response_date
+    group by
+        responses.survey_type, opportunities.opportunity_id, opportunities.amount, opportunities.is_won
+),
+
+last_before as (
+    select
+        survey_type,
+        amount,
+        is_won,
+        {{ last_category() }} as category
+    from answers_before
 ),
 
 sold as (
@@ -116,8 +113,7 @@ sold as (
         count(*) as closed,
         count(case when is_won then 1 end) as won,
         sum(case when is_won then amount end) as amount_won
-    from answers_before
-    where recency = 1
+    from last_before
     group by survey_type, category
 ),
 

@@ -94,6 +94,7 @@ answers as (
     from {{ ref('fct_nps_responses') }}
     where
         contact_id in (select cases.contact_id from cases)
+        and response_date >= {{ first_case_date() }}
         and submitted_at <= {{ as_of_moment() }}
 ),
 
@@ -127,7 +128,7 @@ themes as (
         response_id,
         {{ dbt.listagg('theme', "', '", 'order by theme') }} as themes
     from {{ ref('int_answer_themes') }}
-    where category = 'detractor'
+    where category = 'detractor' and response_date >= {{ first_case_date() }}
     group by response_id
 ),
 

@@ -147,20 +147,17 @@ reached as (
 ),
 
 -- One order for all of them: to sort by survey type as well would take as long again.
+{%- set earlier = 'over (partition by contact_id order by sent_at, invitation_id rows between unbounded preceding and 1 preceding)' %}
+
 spaced as (
     select
         invitation_id,
         {%- for type in survey_types() %}
-        max(case when survey_type = '{{ type }}' then sent_at end) over before as {{ type }}_sent_at,
+        max(case when survey_type = '{{ type }}' then sent_at end) {{ earlier }} as {{ type }}_sent_at,
         {%- endfor %}
-        max(sent_at) over before as any_sent_at
+        max(sent_at) {{ earlier }} as any_sent_at
     from reached
     where sent_at is not null
-    window before as (
-        partition by contact_id
-        order by sent_at, invitation_id
-        rows between unbounded preceding and 1 preceding
-    )
 ),
 
 found as (

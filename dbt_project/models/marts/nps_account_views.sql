@@ -39,8 +39,8 @@ states as (
         period_ends.period_grain,
         period_ends.period_start,
         accounts.account_id,
-        {%- for segment in segments %}
-        {{ segment_value(segment, 'period_ends.period_end') if segment.from is defined else "'all'" }} as {{ adapter.quote(segment.name) }},
+        {%- for segment in segments if segment.from is defined %}
+        {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
         {%- endfor %}
         case when accounts.annual_revenue > 0 then accounts.annual_revenue else 0 end as revenue,
         accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
@@ -85,8 +85,8 @@ by_period as (
 answered as (
     select
         by_period.*,
-        {%- for segment in segments %}
-        coalesce(states.{{ adapter.quote(segment.name) }}, '{{ 'unknown' if segment.from is defined else 'all' }}') as {{ adapter.quote(segment.name) }},
+        {%- for segment in segments if segment.from is defined %}
+        coalesce(states.{{ adapter.quote(segment.name) }}, 'unknown') as {{ adapter.quote(segment.name) }},
         {%- endfor %}
         coalesce(states.is_customer, false) as is_customer,
         cast(coalesce(states.revenue, 0) as {{ type_double() }}) as revenue,
@@ -100,48 +100,80 @@ answered as (
             {%- endfor %}
 ),
 
-customers as (
-    {%- for segment in segments %}
+{# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
+{%- set names = [] %}
+{%- for segment in segments if segment.from is defined %}
+{%- do names.append(adapter.quote(segment.name)) %}
+{%- endfor %}
+{%- set sums = {
+    'accounts': '1',
+    'customers': 'case when is_customer then 1 else 0 end',
+    'accounts_with_revenue': 'case when revenue > 0e0 then 1 else 0 end',
+    'responses': 'responses',
+    'promoters': 'promoters',
+    'passives': 'passives',
+    'detractors': 'detractors',
+    'customer_revenue': 'case when is_customer then revenue else 0e0 end',
+    'answers_squared': 'responses * responses',
+    'answers_squared_theta': 'responses * (promoters - detractors)',
+    'answers_squared_theta_squared': '(promoters - detractors) * (promoters - detractors)',
+    'theta': 'theta',
+    'theta_squared': 'theta * theta',
+    'revenue': 'revenue',
+    'revenue_theta': 'revenue * theta',
+    'revenue_squared': 'revenue * revenue',
+    'revenue_squared_theta': 'revenue * revenue * theta',
+    'revenue_squared_theta_squared': 'revenue * revenue * theta * theta',
+} %}
+customers_together as (
     select
-        {{ period | join(', ') }},
-        '{{ segment.name }}' as segment,
-        {{ adapter.quote(segment.name) }} as segment_value,
+        {{ (period + names) | join(', ') }},
         count(*) as accounts,
         sum(revenue) as revenue
     from states
     where is_customer
-    group by {{ period | join(', ') }}, {{ adapter.quote(segment.name) }}
+    group by {{ (period + names) | join(', ') }}
+),
+
+answered_together as (
+    select
+        survey_type,
+        {{ (period + names) | join(', ') }},
+        {%- for name, expression in sums.items() %}
+        sum({{ expression }}) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from answered
+    group by survey_type, {{ (period + names) | join(', ') }}
+),
+
+customers as (
+    {%- for segment in segments %}
+    {%- set value = adapter.quote(segment.name) if segment.from is defined else "'all'" %}
+    select
+        {{ period | join(', ') }},
+        '{{ segment.name }}' as segment,
+        {{ value }} as segment_value,
+        sum(accounts) as accounts,
+        sum(revenue) as revenue
+    from customers_together
+    group by {{ period | join(', ') }}{{ ', ' ~ value if segment.from is defined }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
 answered_sums as (
     {%- for segment in segments %}
+    {%- set value = adapter.quote(segment.name) if segment.from is defined else "'all'" %}
     select
         survey_type,
         {{ period | join(', ') }},
         '{{ segment.name }}' as segment,
-        {{ adapter.quote(segment.name) }} as segment_value,
-        count(*) as accounts,
-        count(case when is_customer then 1 end) as customers,
-        count(case when revenue > 0e0 then 1 end) as accounts_with_revenue,
-        sum(responses) as responses,
-        sum(promoters) as promoters,
-        sum(passives) as passives,
-        sum(detractors) as detractors,
-        sum(case when is_customer then revenue else 0e0 end) as customer_revenue,
-        sum(responses * responses) as answers_squared,
-        sum(responses * (promoters - detractors)) as answers_squared_theta,
-        sum((promoters - detractors) * (promoters - detractors)) as answers_squared_theta_squared,
-        sum(theta) as theta,
-        sum(theta * theta) as theta_squared,
-        sum(revenue) as revenue,
-        sum(revenue * theta) as revenue_theta,
-        sum(revenue * revenue) as revenue_squared,
-        sum(revenue * revenue * theta) as revenue_squared_theta,
-        sum(revenue * revenue * theta * theta) as revenue_squared_theta_squared
-    from answered
-    group by survey_type, {{ period | join(', ') }}, {{ adapter.quote(segment.name) }}
+        {{ value }} as segment_value,
+        {%- for name in sums %}
+        sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from answered_together
+    group by survey_type, {{ period | join(', ') }}{{ ', ' ~ value if segment.from is defined }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -162,7 +194,8 @@ errors as (
             'accounts', 'responses', 'answers_squared', 'answers_squared_theta', 'answers_squared_theta_squared',
             'answer_mean'
         ) }} as answer_error,
-        {{ cluster_error('accounts', 'accounts', 'accounts', 'theta', 'theta_squared', 'account_mean') }} as account_error,
+        {{ cluster_error('accounts', 'accounts', 'accounts', 'theta', 'theta_squared', 'account_mean') }}
+            as account_error,
         {{ cluster_error(
             'accounts_with_revenue', 'revenue', 'revenue_squared', 'revenue_squared_theta',
             'revenue_squared_theta_squared', 'revenue_mean'
@@ -208,8 +241,10 @@ final as (
         {%- set enough = 'errors.responses >= ' ~ minimum %}
         case when {{ enough }} then {{ points('100e0 * errors.answer_mean') }} end as nps,
         {%- set error = 'greatest(errors.shrunk_error, coalesce(errors.answer_error, 0e0))' %}
-        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', -1)) }} end as ci_low,
-        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', 1)) }} end as ci_high,
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', -1)) }} end
+            as ci_low,
+        case when {{ enough }} then {{ points(mean_bound('errors.shrunk_mean', error, 'confidence.z', 1)) }} end
+            as ci_high,
         case when {{ enough }} then {{ points('100e0 * errors.answer_error') }} end as cluster_error,
         {%- for view, answered, weight in [
             ('account_equal', 'accounts', 'account'), ('revenue_weighted', 'accounts_with_revenue', 'revenue')

@@ -1,8 +1,8 @@
--- Grain: one account and survey type: what its people said last and over the trailing window, and who of them is silent.
--- Customers that were never asked are here too, so that revenue adds up.
+-- Grain: one account and survey type: what its people said last and over the trailing window, and who of them is
+-- silent. Customers that were never asked are here too, so that revenue adds up.
 {%- set window_days = var('account_window_days') %}
 {%- set trailing_days = var('trailing_window_days') %}
-{%- set categories = ['promoter', 'passive', 'detractor'] %}
+{%- set categories = ['detractor', 'passive', 'promoter'] %}
 
 with bounds as (
     select
@@ -13,38 +13,46 @@ with bounds as (
 ),
 
 -- A person whom nobody knows is one for each answer.
-answers as (
+people_answered as (
     select
         responses.survey_type,
         responses.account_id,
-        responses.category,
-        responses.response_date,
-        responses.response_date >= bounds.trailing_start as is_trailing,
-        responses.response_date >= bounds.window_start
-        and row_number() over (
-            partition by
-                responses.survey_type, responses.account_id, coalesce(responses.contact_id, responses.response_id)
-            order by responses.submitted_at desc, responses.response_id desc
-        ) = 1 as is_latest
+        coalesce(responses.contact_id, responses.response_id) as person,
+        max(responses.response_date) as last_response_date,
+        {{ last_answer_times('responses', 'responses.response_date >= bounds.window_start') }},
+        {%- for category in categories %}
+        count(
+            case
+                when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1
+            end
+        ) as trailing_{{ category }}s{{ ',' if not loop.last }}
+        {%- endfor %}
     from {{ ref('fct_nps_responses') }} as responses
-    inner join bounds on responses.response_date between least(bounds.window_start, bounds.trailing_start) and bounds.window_end
+    inner join bounds
+        on responses.response_date between least(bounds.window_start, bounds.trailing_start) and bounds.window_end
     where responses.account_id is not null
+    group by responses.survey_type, responses.account_id, coalesce(responses.contact_id, responses.response_id)
+),
+
+latest as (
+    select
+        *,
+        {{ last_category() }} as latest_category
+    from people_answered
 ),
 
 answered as (
     select
         survey_type,
         account_id,
-        max(response_date) as last_response_date,
-        {%- for span in ['latest', 'trailing'] %}
-        count(case when is_{{ span }} then 1 end) as {{ span }}_responses,
+        max(last_response_date) as last_response_date,
+        count(latest_category) as latest_responses,
         {%- for category in categories %}
-        count(case when is_{{ span }} and category = '{{ category }}' then 1 end) as {{ span }}_{{ category }}s
-        {{- ',' if not loop.last }}
+        count(case when latest_category = '{{ category }}' then 1 end) as latest_{{ category }}s,
+        sum(trailing_{{ category }}s) as trailing_{{ category }}s,
         {%- endfor %}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from answers
+        sum(trailing_detractors + trailing_passives + trailing_promoters) as trailing_responses
+    from latest
     group by survey_type, account_id
 ),
 

@@ -1,7 +1,7 @@
--- Grain: one owner in one period (month, quarter, year) for one value of one segment, in one scope: their own accounts, or
--- their whole domain, with everybody who reports to them. Owners are those of the account when the answer was given.
+-- Grain: one owner in one period (quarter, year) for one value of one segment, in one scope: their own accounts, or, of
+-- who has somebody below, the whole domain. Owners are those of the account when the answer was given.
 {%- set segments = ['all'] + var('scorecard_segments') %}
-{%- set grains = ['month', 'quarter', 'year'] %}
+{%- set grains = ['quarter', 'year'] %}
 {%- set counts = response_counts() %}
 {%- set cell = ['survey_type', 'scope', 'owner_id', 'segment', 'segment_value'] %}
 
@@ -12,7 +12,6 @@ with answers as (
         {%- for segment in segments if segment != 'all' %}
         responses.{{ segment }},
         {%- endfor %}
-        dates.month_start,
         dates.quarter_start,
         dates.year_start,
         {%- for count, condition in counts.items() %}
@@ -26,9 +25,13 @@ with answers as (
         {%- for segment in segments if segment != 'all' %}
         responses.{{ segment }},
         {%- endfor %}
-        dates.month_start,
         dates.quarter_start,
         dates.year_start
+),
+
+managers as (
+    select distinct manager_id from {{ ref('dim_owner_hierarchy') }}
+    where depth > 0
 ),
 
 by_scope as (
@@ -41,10 +44,10 @@ by_scope as (
     select
         answers.*,
         'domain' as scope,
-        -- Who is no user of the CRM has nobody above.
-        coalesce(hierarchy.manager_id, answers.owner_id) as card_owner_id
+        hierarchy.manager_id as card_owner_id
     from answers
-    left join {{ ref('dim_owner_hierarchy') }} as hierarchy on answers.owner_id = hierarchy.owner_id
+    inner join {{ ref('dim_owner_hierarchy') }} as hierarchy on answers.owner_id = hierarchy.owner_id
+    inner join managers on hierarchy.manager_id = managers.manager_id
 ),
 
 by_period as (
@@ -88,7 +91,7 @@ periods as (
         period_end,
         is_complete_period
     from {{ ref('nps_by_segment_period') }}
-    where segment = 'all' and period_grain in ('{{ grains | join("', '") }}')
+    where segment = 'all' and period_grain in ('quarter', 'year')
 ),
 
 cards as (

@@ -1,100 +1,112 @@
 -- Grain: one way from one wave to the next: how many people were in one category and are in another, or silent, not
 -- asked or new. The variable `waves` says what a wave of each kind of survey is.
-{%- set person = ['survey_type', 'contact_id'] %}
-{%- set wave_of %}
-case
-    {%- for survey_type, wave in var('waves').items() %}
-    when facts.survey_type = '{{ survey_type }}'
-        then {{ 'facts.survey_id' if wave == 'survey' else 'cast(dates.' ~ wave ~ '_start as ' ~ dbt.type_string() ~ ')' }}
-    {%- endfor %}
-end
-{%- endset %}
+{%- set in_waves = "('" ~ var('waves') | join("', '") ~ "')" %}
+{%- set way = ['survey_type', 'to_number', 'from_category', 'to_category'] %}
 
-with answers as (
+with survey_days as (
     select
-        facts.survey_type,
-        facts.contact_id,
-        {{ wave_of }} as wave,
-        facts.response_date as wave_date,
-        facts.category,
-        row_number() over (
-            partition by facts.survey_type, facts.contact_id, {{ wave_of }}
-            order by facts.submitted_at desc, facts.response_id desc
-        ) as answer_rank
-    from {{ ref('fct_nps_responses') }} as facts
-    inner join {{ ref('dim_dates') }} as dates on facts.response_date = dates.date_day
-    where facts.contact_id is not null
-),
-
--- An invitation that was answered counts where the answer does.
-unanswered as (
-    select
-        facts.survey_type,
-        facts.contact_id,
-        {{ wave_of }} as wave,
-        min(facts.sent_date) as wave_date
-    from {{ ref('fct_survey_invitations') }} as facts
-    inner join {{ ref('dim_dates') }} as dates on facts.sent_date = dates.date_day
-    where
-        facts.contact_id is not null
-        and facts.delivered_at is not null
-        and facts.outcome not in ('answered', 'ineligible')
-    group by facts.survey_type, facts.contact_id, {{ wave_of }}
-),
-
-people as (
-    select
-        {{ person | join(', ') }},
-        wave,
-        min(wave_date) as wave_date,
-        coalesce(max(category), 'silent') as category
-    from (
-        select
-            {{ person | join(', ') }},
-            wave,
-            wave_date,
-            category
-        from answers
-        where answer_rank = 1
-        union all
-        select
-            {{ person | join(', ') }},
-            wave,
-            wave_date,
-            cast(null as {{ dbt.type_string() }}) as category
-        from unanswered
-    ) as seen
-    where wave is not null
-    group by {{ person | join(', ') }}, wave
+        days.survey_id,
+        days.survey_type,
+        days.count_date,
+        case days.survey_type
+            {%- for survey_type, wave in var('waves').items() %}
+            {%- set period = 'cast(dates.' ~ wave ~ '_start as ' ~ dbt.type_string() ~ ')' %}
+            when '{{ survey_type }}' then {{ 'days.survey_id' if wave == 'survey' else period }}
+            {%- endfor %}
+        end as wave
+    from {{ ref('int_survey_days') }} as days
+    inner join {{ ref('dim_dates') }} as dates on days.count_date = dates.date_day
+    where days.survey_type in {{ in_waves }}
 ),
 
 waves as (
     select
         survey_type,
         wave,
-        row_number() over (partition by survey_type order by min(wave_date), wave) as wave_number
+        row_number() over (partition by survey_type order by first_date, wave) as wave_number
+    from (
+        select
+            survey_type,
+            wave,
+            min(count_date) as first_date
+        from survey_days
+        group by survey_type, wave
+    ) as first_days
+),
+
+wave_days as (
+    select
+        survey_days.survey_id,
+        survey_days.count_date,
+        waves.survey_type,
+        waves.wave_number
+    from survey_days
+    inner join waves on survey_days.survey_type = waves.survey_type and survey_days.wave = waves.wave
+),
+
+-- An invitation that was answered counts where the answer does.
+seen as (
+    select
+        survey_id,
+        response_date as count_date,
+        contact_id,
+        account_id,
+        submitted_at,
+        category
+    from {{ ref('fct_nps_responses') }}
+    where contact_id is not null and survey_type in {{ in_waves }}
+    union all
+    select
+        survey_id,
+        sent_date as count_date,
+        contact_id,
+        account_id,
+        cast(null as timestamp) as submitted_at,
+        cast(null as {{ dbt.type_string() }}) as category
+    from {{ ref('fct_survey_invitations') }}
+    where
+        contact_id is not null
+        and survey_type in {{ in_waves }}
+        and delivered_at is not null
+        and outcome not in ('answered', 'ineligible')
+),
+
+people as (
+    select
+        wave_days.survey_type,
+        wave_days.wave_number,
+        seen.contact_id,
+        max(seen.account_id) as account_id,
+        {{ last_answer_times('seen') }}
+    from seen
+    inner join wave_days on seen.survey_id = wave_days.survey_id and seen.count_date = wave_days.count_date
+    group by wave_days.survey_type, wave_days.wave_number, seen.contact_id
+),
+
+placed as (
+    select
+        survey_type,
+        wave_number,
+        contact_id,
+        account_id,
+        coalesce({{ last_category() }}, 'silent') as category
     from people
-    group by survey_type, wave
 ),
 
 steps as (
     select
-        people.survey_type,
-        people.contact_id,
-        people.category,
-        waves.wave_number,
-        lag(people.category) over person as previous_category,
-        lag(waves.wave_number) over person as previous_number,
-        lead(waves.wave_number) over person as next_number
-    from people
-    inner join waves on people.survey_type = waves.survey_type and people.wave = waves.wave
-    window person as (partition by people.survey_type, people.contact_id order by waves.wave_number)
+        *,
+        lag(category) over person as previous_category,
+        lag(wave_number) over person as previous_number,
+        lead(wave_number) over person as next_number
+    from placed
+    window person as (partition by survey_type, contact_id order by wave_number)
 ),
 
 moves as (
     select
         survey_type,
-        contact_id,
+        account_id,
         wave_number as to_number,
         case
             when previous_number = wave_number - 1 then previous_category
@@ -106,7 +118,7 @@ moves as (
     union all
     select
         survey_type,
-        contact_id,
+        account_id,
         wave_number + 1 as to_number,
         category as from_category,
         'not_asked' as to_category
@@ -114,36 +126,58 @@ moves as (
     where coalesce(next_number, 0) <> wave_number + 1
 ),
 
--- What an account is worth is shared by its people, so that it is counted once.
-worth as (
+by_account as (
     select
-        moves.*,
-        contacts.account_id,
-        coalesce(accounts.annual_revenue, 0)
-        / count(*) over (partition by moves.survey_type, moves.to_number, contacts.account_id) as revenue
+        {{ way | join(', ') }},
+        account_id,
+        count(*) as contacts
     from moves
-    left join {{ ref('dim_contacts') }} as contacts on moves.contact_id = contacts.contact_id
-    left join {{ ref('dim_accounts') }} as accounts on contacts.account_id = accounts.account_id
+    group by {{ way | join(', ') }}, account_id
+),
+
+people_of_accounts as (
+    select
+        survey_type,
+        to_number,
+        account_id,
+        sum(contacts) as contacts
+    from by_account
+    where account_id is not null
+    group by survey_type, to_number, account_id
+),
+
+-- What an account is worth is shared by its people, so that it is counted once.
+shared as (
+    select
+        by_account.*,
+        coalesce(accounts.annual_revenue, 0) * 1e0 * by_account.contacts / people_of_accounts.contacts as revenue
+    from by_account
+    left join people_of_accounts
+        on
+            by_account.survey_type = people_of_accounts.survey_type
+            and by_account.to_number = people_of_accounts.to_number
+            and by_account.account_id = people_of_accounts.account_id
+    left join {{ ref('dim_accounts') }} as accounts on by_account.account_id = accounts.account_id
 ),
 
 final as (
     select
-        worth.survey_type,
-        cast(worth.to_number as integer) as wave_number,
+        shared.survey_type,
+        cast(shared.to_number as integer) as wave_number,
         earlier.wave as from_wave,
         later.wave as to_wave,
-        worth.from_category,
-        worth.to_category,
-        count(*) as contacts,
-        count(distinct worth.account_id) as accounts,
-        cast(floor(sum(worth.revenue) * 100e0 + 0.5e0) / 100e0 as decimal(18, 2)) as revenue
-    from worth
+        shared.from_category,
+        shared.to_category,
+        cast(sum(shared.contacts) as bigint) as contacts,
+        count(shared.account_id) as accounts,
+        cast(floor(coalesce(sum(shared.revenue), 0e0) * 100e0 + 0.5e0) / 100e0 as decimal(18, 2)) as revenue
+    from shared
     -- The first wave has none before it, the last none after.
     inner join waves as earlier
-        on worth.survey_type = earlier.survey_type and worth.to_number = earlier.wave_number + 1
-    inner join waves as later on worth.survey_type = later.survey_type and worth.to_number = later.wave_number
+        on shared.survey_type = earlier.survey_type and shared.to_number = earlier.wave_number + 1
+    inner join waves as later on shared.survey_type = later.survey_type and shared.to_number = later.wave_number
     group by
-        worth.survey_type, worth.to_number, earlier.wave, later.wave, worth.from_category, worth.to_category
+        shared.survey_type, shared.to_number, earlier.wave, later.wave, shared.from_category, shared.to_category
 )
 
 select * from final

@@ -1,10 +1,24 @@
--- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a theme
--- or a comment, and for one category of answers, or all.
+-- Grain: one survey type in one period (month, quarter, year) for one theme, one feature, or the answers without a
+-- theme or a comment, and for one category of answers, or all.
 {%- set directional = var('evidence_minimum').directional %}
 {%- set counts = ['promoters', 'passives', 'detractors'] %}
+{%- set net_weights = {
+    'all': 'promoters_weight - detractors_weight', 'promoters': 'promoters_weight', 'passives': '0',
+    'detractors': '-detractors_weight',
+} %}
+{%- set part = ['promoters', 'detractors', 'all_answers'] %}
+{%- set rest = ['rest_promoters', 'rest_detractors', 'rest_answers'] %}
+{%- set enough_responses = 'total_responses >= ' ~ var('evidence_minimum').interval %}
 {%- set key = ['survey_type', 'period_grain', 'period_start', 'theme_kind', 'theme', 'category'] %}
 
-with by_category as (
+with counted as (
+    select
+        *,
+        total_{{ counts | join(' + total_') }} as total_responses
+    from {{ ref('int_theme_counts') }}
+),
+
+by_category as (
     {%- for category in ['all'] + counts %}
     {%- set of_category = counts if category == 'all' else [category] %}
     select
@@ -13,33 +27,25 @@ with by_category as (
         total_{{ of_category | join(' + total_') }} as responses,
         commented_{{ of_category | join(' + commented_') }} as commented,
         {{ of_category | join(' + ') }} as answers,
-        total_{{ counts | join(' + total_') }} as total_responses,
-        {%- if category == 'all' %}
-        promoters_weight - detractors_weight
-        {%- elif category == 'promoters' %}
-        promoters_weight
-        {%- elif category == 'passives' %}
-        0 * passives_weight
-        {%- else %}
-        -detractors_weight
-        {%- endif %} as net_weight
-    from {{ ref('int_theme_counts') }}
+        {{ counts | join(' + ') }} as all_answers,
+        total_promoters - promoters as rest_promoters,
+        total_detractors - detractors as rest_detractors,
+        total_responses - ({{ counts | join(' + ') }}) as rest_answers,
+        {{ net_weights[category] }} as net_weight
+    from counted
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
-{%- set part = ['promoters', 'detractors', 'answers'] %}
-{%- set total = ['total_promoters', 'total_detractors', 'total_responses'] %}
-{%- set enough_responses = 'total_responses >= ' ~ var('evidence_minimum').interval %}
-
+-- How far a theme moves the score is a question about all answers, whatever the category.
 measured as (
     select
         *,
         case when theme_kind <> 'uncommented' then 1e0 * answers / nullif(commented, 0) end as share,
-        case when {{ enough_responses }} and category = 'all' then {{ nps_impact(part, total) }} end as impact,
+        case when {{ enough_responses }} and category = 'all' then {{ nps_impact(part, rest) }} end as impact,
         case when {{ enough_responses }} then 100e0 * net_weight / total_responses end as contribution,
-        {{ shrunk_impact(part, total) }} as shrunk_impact,
-        {{ shrunk_impact_variance(part, total) }} as shrunk_impact_variance
+        {{ shrunk_impact(part, rest) }} as shrunk_impact,
+        {{ shrunk_impact_variance(part, rest) }} as shrunk_impact_variance
     from by_category
 ),
 
@@ -74,6 +80,8 @@ with_z as (
     from with_previous
 ),
 
+-- Share and impact below each other, so that both are corrected alike. What is unclassified is tested with the themes,
+-- since it rises where one is missing; features are made of themes, and tested apart.
 tests as (
     {%- for measure in ['share', 'impact'] %}
     select
