@@ -37,17 +37,12 @@ STATISTICS = DBT_PROJECT_DIR / "macros" / "statistics.sql"
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the site; `content` is HTML."""
+    """A page of the site: its file, as every other page names it, and what it shows as HTML."""
 
-    name: str
+    url: str
     title: str
     content: str
     is_prose: bool = True
-
-    @property
-    def url(self) -> str:
-        """Its place, as every other page of the site names it."""
-        return f"{self.name}.html"
 
 
 def write_site(settings: Settings, folder: Path) -> Path:
@@ -77,11 +72,10 @@ def write_site(settings: Settings, folder: Path) -> Path:
         "Why it is so": [("Statistics", statistics.url), *((page.title, page.url) for page in reference)],
         "Generated": _copy_generated(settings, folder),
         "Metrics": [("All metrics", metrics.url)],
-        **{
-            f"Tables: {schema}": [(page.title.split(".")[1], page.url) for page in table_pages if page.title.startswith(schema)]
-            for schema in dict.fromkeys(page.title.split(".")[0] for page in table_pages)
-        },
     }
+    for page in table_pages:
+        schema, name = page.title.split(".")
+        menu.setdefault(f"Tables: {schema}", []).append((name, page.url))
     pages = [*texts, *how_tos, statistics, metrics, *table_pages]
     layout = _environment().get_template("documentation.html.j2")
     for page in pages:
@@ -137,6 +131,11 @@ def read_statistics(sql: str) -> tuple[str, list[dict[str, str]]]:
     return " ".join(head[1].split()) if head else "", macros
 
 
+def table_page(table: str) -> str:
+    """The page of a published table, named with its schema."""
+    return f"table-{table}.html"
+
+
 def anchor(heading: str) -> str:
     """The name of a heading in an address, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
@@ -185,7 +184,7 @@ def _markdown_page(name: str, source: Path) -> Page:
     content = content.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
     # A link to what has no page here (a folder, a file of code) is its text.
     content = re.sub(r'<a href="">(.*?)</a>', r"\1", content, flags=re.DOTALL)
-    return Page(name=name, title=title, content=content)
+    return Page(url=f"{name}.html", title=title, content=content)
 
 
 def _lead_within_the_site(token: Token, source: Path) -> None:
@@ -206,7 +205,7 @@ def _lead_within_the_site(token: Token, source: Path) -> None:
 
 def _table_page(table: Mapping[str, Any]) -> Page:
     content = _environment().get_template("documentation_table.html.j2").render(table=table)
-    return Page(name=f"table-{table['name']}", title=str(table["name"]), content=content, is_prose=False)
+    return Page(url=table_page(table["name"]), title=str(table["name"]), content=content, is_prose=False)
 
 
 def _statistics_page(tables: Iterable[Mapping[str, Any]]) -> Page:
@@ -215,7 +214,7 @@ def _statistics_page(tables: Iterable[Mapping[str, Any]]) -> Page:
     for table in tables:
         for column in table["columns"]:
             if column["figure"] and column["figure"]["statistic"]:
-                link = f'<a href="table-{table["name"]}.html#{column["name"]}">{table["name"]}.{column["name"]}</a>'
+                link = f'<a href="{table_page(table["name"])}#{column["name"]}">{table["name"]}.{column["name"]}</a>'
                 computed.setdefault(column["figure"]["statistic"], []).append(link)
     head, macros = read_statistics(STATISTICS.read_text(encoding="utf-8"))
     parts = [f"<h1>Statistics</h1><p>{html.escape(head)}</p>"]
@@ -225,7 +224,7 @@ def _statistics_page(tables: Iterable[Mapping[str, Any]]) -> Page:
         parts.append(f"<p>{html.escape(macro['comment'])}</p>")
         if columns := computed.get(name):
             parts.append(f"<details><summary>{len(columns)} columns</summary><p>{', '.join(columns)}</p></details>")
-    return Page(name="statistics", title="Statistics", content="\n".join(parts))
+    return Page(url="statistics.html", title="Statistics", content="\n".join(parts))
 
 
 def _metrics_page(semantic_manifest: Mapping[str, Any]) -> Page:
@@ -249,7 +248,7 @@ def _metrics_page(semantic_manifest: Mapping[str, Any]) -> Page:
             meaning = html.escape(dimension["description"] or "")
             parts.append(f"<tr><td><code>{entity}__{dimension['name']}</code></td><td>{meaning}</td></tr>")
         parts.append("</table></div>")
-    return Page(name="metrics", title="Metrics", content="\n".join(parts), is_prose=False)
+    return Page(url="metrics.html", title="Metrics", content="\n".join(parts), is_prose=False)
 
 
 def _copy_generated(settings: Settings, folder: Path) -> list[tuple[str, str]]:

@@ -61,9 +61,7 @@ def test_every_numeric_column_is_listed_and_no_other(
             assert column in columns[row["table_name"]], row
 
 
-def test_formulas_give_the_stored_figures(
-    published: duckdb.DuckDBPyConnection, catalog: list[dict[str, Any]]
-) -> None:
+def test_formulas_give_the_stored_figures(published: duckdb.DuckDBPyConnection, catalog: list[dict[str, Any]]) -> None:
     derived = [row for row in catalog if row["aggregation"] == "derive"]
     compared = 0
     for row in derived:

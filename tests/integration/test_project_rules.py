@@ -107,7 +107,9 @@ def test_descriptions_are_not_cut_at_a_comma() -> None:
     """`{description: Of these, delivered}` is YAML for a description `Of these` and a key `delivered` of no value."""
     for path in MODELS.rglob("*.yml"):
         for line in path.read_text().splitlines():
-            found = re.search(r"""\{name: .*description: (?!["'])([^,}]*), (?!data_tests:|config:|constraints:)""", line)
+            found = re.search(
+                r"""\{name: .*description: (?!["'])([^,}]*), (?!data_tests:|config:|constraints:)""", line
+            )
             assert not found, f"{path.name}: quote the description that begins {found and found[1]!r}"
 
 
