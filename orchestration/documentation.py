@@ -1,7 +1,7 @@
 """The documentation as one site of plain files, which needs no network and no server.
 
-Made from the Markdown of the repository, the published file (tables, comments, metrics_catalog), the dbt manifest (owners,
-examples, metrics) and the comments of macros/statistics.sql: nothing is written here that stands elsewhere.
+Made from the Markdown of the repository, the published file (tables, comments, metrics_catalog), the dbt manifest
+(owners, examples, metrics) and the comments of macros/statistics.sql: nothing is written here that stands elsewhere.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import duckdb
 import jinja2
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from markupsafe import Markup
 
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, ConfigError, Settings
 
@@ -86,13 +87,17 @@ def write_site(settings: Settings, folder: Path) -> Path:
 
 
 def read_tables(serving: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every published table with its comment, rows, owner and example, and its columns with type, comment and figure."""
+    """Every published table with its comment, rows, owner and example, and of each column type, comment and figure."""
     with duckdb.connect(serving, read_only=True) as connection:
         tables = _rows(
             connection,
             """
-            select schema_name || '.' || table_name as name, comment, estimated_size as rows from duckdb_tables()
-            where not internal order by name
+            select tables.schema_name || '.' || tables.table_name as name, tables.comment, counted.row_count as rows
+            from duckdb_tables() as tables
+            left join quality.published_tables as counted
+                on tables.schema_name || '.' || tables.table_name = counted.table_name
+            where not tables.internal
+            order by name
             """,
         )
         columns = _rows(
@@ -141,6 +146,11 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
+def prose(text: str) -> Markup:
+    """A sentence of a description or comment as HTML, with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False)))
+
+
 def sections_of(page: Page) -> Iterable[dict[str, str]]:
     """The parts of a page that begin with a heading or are a row of a table with a name, for the search."""
     parts = re.split(r'<(?:h[1-3]|tr)(?: id="([^"]*)")?>', page.content)
@@ -154,13 +164,15 @@ def sections_of(page: Page) -> Iterable[dict[str, str]]:
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["prose"] = prose
+    return environment
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
@@ -217,11 +229,11 @@ def _statistics_page(tables: Iterable[Mapping[str, Any]]) -> Page:
                 link = f'<a href="{table_page(table["name"])}#{column["name"]}">{table["name"]}.{column["name"]}</a>'
                 computed.setdefault(column["figure"]["statistic"], []).append(link)
     head, macros = read_statistics(STATISTICS.read_text(encoding="utf-8"))
-    parts = [f"<h1>Statistics</h1><p>{html.escape(head)}</p>"]
+    parts = [f"<h1>Statistics</h1><p>{prose(head)}</p>"]
     for macro in macros:
         name = macro["name"]
         parts.append(f'<h2 id="{name}">{name}</h2><p><code>{name}({html.escape(macro["arguments"])})</code></p>')
-        parts.append(f"<p>{html.escape(macro['comment'])}</p>")
+        parts.append(f"<p>{prose(macro['comment'])}</p>")
         if columns := computed.get(name):
             parts.append(f"<details><summary>{len(columns)} columns</summary><p>{', '.join(columns)}</p></details>")
     return Page(url="statistics.html", title="Statistics", content="\n".join(parts))
@@ -236,7 +248,7 @@ def _metrics_page(semantic_manifest: Mapping[str, Any]) -> Page:
         '<div class="wide"><table><tr><th>Metric</th><th>Name</th><th>Meaning</th></tr>',
     ]
     for metric in semantic_manifest["metrics"]:
-        name, label, meaning = (html.escape(metric[key]) for key in ("name", "label", "description"))
+        name, label, meaning = (prose(metric[key]) for key in ("name", "label", "description"))
         parts.append(f'<tr id="{name}"><td><code>{name}</code></td><td>{label}</td><td>{meaning}</td></tr>')
     parts.append("</table></div>")
     for model in semantic_manifest["semantic_models"]:
@@ -245,7 +257,7 @@ def _metrics_page(semantic_manifest: Mapping[str, Any]) -> Page:
         entity = next(entity["name"] for entity in model["entities"] if entity["type"] == "primary")
         parts.append(f'<h2 id="{model["name"]}">Dimensions of {model["name"]}</h2><div class="wide"><table>')
         for dimension in model["dimensions"]:
-            meaning = html.escape(dimension["description"] or "")
+            meaning = prose(dimension["description"] or "")
             parts.append(f"<tr><td><code>{entity}__{dimension['name']}</code></td><td>{meaning}</td></tr>")
         parts.append("</table></div>")
     return Page(url="metrics.html", title="Metrics", content="\n".join(parts), is_prose=False)

@@ -1,4 +1,4 @@
-"""`make docs`: every link leads somewhere, every published thing is on a page, and no page asks a network for anything."""
+"""`make docs`: every link leads somewhere, every published thing is on a page, and no page asks a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.documentation import anchor, read_statistics, write_site
+from orchestration.documentation import anchor, prose, read_statistics, write_site
 from orchestration.settings import Settings
 from tests.conftest import ROOT, Pipeline
 
@@ -99,6 +99,10 @@ def test_every_formula_has_a_place_with_its_source(sample: Pipeline, pages: dict
         "{#- Of all. -#}\n\n{#- One\n  line. A (1999). -#}\n{% macro one(a, b) -%}x{%- endmacro %}"
     )
     assert (head, macros) == ("Of all.", [{"name": "one", "arguments": "a, b", "comment": "One line. A (1999)."}])
+
+
+def test_descriptions_are_shown_as_they_are_meant() -> None:
+    assert prose("a < b; `all` for the total") == "a &lt; b; <code>all</code> for the total"
 
 
 def test_headings_are_named_as_on_github() -> None:

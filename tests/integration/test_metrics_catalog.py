@@ -16,8 +16,9 @@ NUMBERS = ("INTEGER", "BIGINT", "DOUBLE", "DECIMAL")
 NO_MODELS = {"quality.publication", "quality.published_tables"}
 # What a column of a period, a segment and so on is held at while rows are added up over another.
 KEYS = (
-    "survey_type period_grain period_start window_end segment segment_value owner_id scope theme_kind theme category"
-).split()
+    *("survey_type", "period_grain", "period_start", "window_end", "segment", "segment_value"),
+    *("owner_id", "scope", "theme_kind", "theme", "category"),
+)
 # Points and shares are stored with so many digits.
 ROUNDING = {"points": 0.0001, "share": 0.000001}
 
