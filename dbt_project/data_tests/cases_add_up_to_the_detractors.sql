@@ -1,4 +1,5 @@
--- Every counted detractor answer to a survey that is followed up is one case, counted once for its owner and once for all.
+-- Every counted detractor answer to a survey that is followed up is one case, counted once for its owner and once for
+-- all.
 with detractors as (
     select
         survey_type,

@@ -360,12 +360,14 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
     )
     contact = dict.fromkeys(("AccountId", "Email", "Title", "ReportsToId", "MasterRecordId"))
     case = {"AccountId": "0011", "ContactId": None}
+    task = dict.fromkeys(("WhatId", "AccountId", "OwnerId", "Type", "IsDeleted", "CompletedDateTime", "ActivityDate"))
     salesforce = Salesforce(
         {
             "Account": [entry(n, AnnualRevenue=1.5e6, OwnerId="005", IsDeleted=False) | account for n in range(1, 6)],
             "Contact": [entry(1, HasOptedOutOfEmail=False, Language__c="de", IsDeleted=False) | contact],
             "User": [],
             "Case": [entry(1, Status="New", Reason=None, CreatedDate="2025-05-01", ClosedDate=None) | case],
+            "Task": [entry(1, WhoId="0031", Status="Completed", IsClosed=True, CreatedDate="2025-05-01") | task],
             "Opportunity": [entry(1, AccountId="0011", Amount=10.0, CloseDate="2025-05-01", IsWon=True)],
         }
     )
@@ -388,7 +390,7 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         assert salesforce.tokens == 3, "asked for, lost, and asked for again"
         house.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
         errors = [delivery.error or "" for delivery in house.extract()]
-        assert len(errors) == 5 and all("/services/oauth2/token" in error for error in errors), errors
+        assert len(errors) == 6 and all("/services/oauth2/token" in error for error in errors), errors
 
 
 SURVEY = "/surveys/SV_1/export-responses"
@@ -818,7 +820,7 @@ def test_an_api_that_knows_no_end_is_cut_at_it(source: str, tmp_path: Path) -> N
     moments = [f"2025-05-{day:02}T12:00:00" for day in (1, 2, 3)]
     zendesk = Zendesk(tickets=[{"id": n, "updated_at": f"{moment}Z", "via": {}} for n, moment in enumerate(moments)])
     rows = [{"Id": str(n), "SystemModstamp": f"{moment}.000+0000"} for n, moment in enumerate(moments)]
-    salesforce = Salesforce(dict.fromkeys(("Account", "Contact", "User", "Case", "Opportunity"), rows))
+    salesforce = Salesforce(dict.fromkeys(("Account", "Contact", "User", "Task", "Case", "Opportunity"), rows))
     secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
     secrets |= {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": KEY}
     path, answers, table = {

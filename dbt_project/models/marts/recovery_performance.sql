@@ -24,7 +24,7 @@ confidence as (
 
 of_owners as (
     select
-        owner_when_opened_id as owner_id,
+        cases.owner_when_opened_id as owner_id,
         cases.*
     from cases
     union all

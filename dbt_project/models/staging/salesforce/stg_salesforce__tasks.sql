@@ -16,8 +16,8 @@ typed as (
     where coalesce(lower(is_deleted) <> 'true', true)
 ),
 
--- That a task exists is an intention: somebody was in contact when it is done, or since it is being worked on. A call, an
--- e-mail or a meeting that was not planned for a later day is written down when it takes place.
+-- That a task exists is an intention: somebody was in contact when it is done, or since it is being worked on. A call,
+-- an e-mail or a meeting that was not planned for a later day is written down when it takes place.
 renamed as (
     select
         'salesforce' as source_system,
@@ -28,13 +28,15 @@ renamed as (
         cast(null as {{ dbt.type_string() }}) as source_contact_id,
         cast(null as {{ dbt.type_string() }}) as contact_email,
         -- 001 is the prefix of accounts; a task may be about other things.
-        coalesce(nullif(trim(account_id), ''), case when what_id like '001%' then trim(what_id) end) as source_account_id,
+        coalesce(nullif(trim(account_id), ''), case when what_id like '001%' then trim(what_id) end)
+            as source_account_id,
         nullif(trim(owner_id), '') as owner_id,
         false as has_invalid_time,
         created_at,
         case
             when not is_done and status not in ('In Progress', 'Waiting on someone else') then null
-            when activity_type in ('call', 'email', 'meeting') and planned_for <= cast(created_at as date) then created_at
+            when activity_type in ('call', 'email', 'meeting') and planned_for <= cast(created_at as date)
+                then created_at
             when is_done then coalesce(completed_at, modified_at)
             else modified_at
         end as contacted_at,
