@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known publish rollback export report forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev test lint as-known publish rollback export report docs forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ export: setup ## write a file for others: make export OWNER=<owner_id> (with all
 
 report: setup ## write an owner's page for a staff meeting, ready to print: make report OWNER=<owner_id> [TO=<file>]
 	@$(NPS) report "$(OWNER)" $(if $(TO),--to "$(TO)")
+
+docs: setup ## build the documentation as a site that needs no network: data/docs/site/index.html
+	@$(NPS) docs
 
 forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
 	@$(NPS) forget "$(PERSON)"

@@ -43,7 +43,7 @@ REPETITIONS = 20
 # How many days back the late and the edited answers of a batch go.
 BATCHES = {"a day's batch": 60, "the same, strewn over the whole history": 10 * 365}
 # Of the guards, or filled by guards and publications of runs before; Delighted groups no answers of its own; and themes
-# are measured by themselves (benchmarks/themes.py).
+# are measured by themselves (benchmarks/themes.py). The catalogue holds no figures.
 NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",
@@ -61,6 +61,7 @@ NOT_COMPARED = (
     "marts.nps_benchmark_gap",
     "marts.contact_fatigue",
     "marts.promoter_advocacy",
+    "marts.metrics_catalog",
 )
 
 

@@ -65,6 +65,7 @@ def command_line() -> argparse.ArgumentParser:
     reporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
     forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
     forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
+    commands.add_parser("docs", help="build the documentation as a site of plain files")
     commands.add_parser("dev", help="open Dagster")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str]) -> int:
                 return report(settings, options.owner, options.to, console)
             case "forget":
                 return forget(settings, options.person, console)
+            case "docs":
+                return docs(settings, console)
             case "dev":
                 return dev(settings)
             case "example":
@@ -333,6 +336,16 @@ def forget(settings: Settings, person: str, console: Console) -> int:
     return FAILURE if holding else 0
 
 
+def docs(settings: Settings, console: Console) -> int:
+    """Build the documentation: what dbt knows of the models, and around it the site."""
+    from orchestration.documentation import write_site  # noqa: PLC0415
+
+    if status := dbt(settings, ["docs", "generate", "--static", "--no-compile", "--quiet"]):
+        return status
+    console.print(f"[green]✓[/] {write_site(settings, settings.site)}  [dim]open it in a browser[/]", soft_wrap=True)
+    return 0
+
+
 def dev(settings: Settings) -> int:
     """Open Dagster on the loopback address, in this process's place."""
     from orchestration.pipeline import configure_dagster  # noqa: PLC0415
@@ -375,7 +388,7 @@ def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     from orchestration.transform import dbt_vars  # noqa: PLC0415
 
     executable = Path(sys.executable).with_name("dbt")
-    takes_vars = [*arguments[:1], *dbt_vars(load_sources(settings)), *arguments[1:]] if arguments else ["--help"]
+    takes_vars = [*arguments, *dbt_vars(load_sources(settings))] if arguments else ["--help"]
     environment = os.environ | settings.environment()
     return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
 

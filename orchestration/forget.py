@@ -116,7 +116,7 @@ def erase(settings: Settings, tables: Sequence[Table], plan: Plan) -> None:
     for folder in (settings.data_dir / "as_known", settings.exports):
         shutil.rmtree(folder, ignore_errors=True)
     with duckdb.connect() as connection:
-        for folder in (settings.dbt_target, settings.data_docs, settings.dagster_home, settings.dlt):
+        for folder in (settings.dbt_target, settings.data_docs, settings.site, settings.dagster_home, settings.dlt):
             if any(holds(connection, path, plan) for path in _files(folder)):
                 shutil.rmtree(folder)  # made again, or the history of runs
 

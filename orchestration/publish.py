@@ -203,6 +203,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
         owners=["team:analytics-engineering"],
         kinds={"duckdb"},
         description="The file that BI tools query: schemas marts and quality, replaced whole or not at all.",
+        metadata={"documentation": dg.MetadataValue.path(str(settings.site / "index.html"))},
     )
     def nps_duckdb(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         hold_lake(settings.lake)

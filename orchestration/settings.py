@@ -115,6 +115,11 @@ class Settings:
         return self.data_dir / "docs" / "quality"
 
     @property
+    def site(self) -> Path:
+        """The documentation as HTML."""
+        return self.data_dir / "docs" / "site"
+
+    @property
     def dbt_target(self) -> Path:
         """Where dbt writes its manifest, results and logs."""
         return self.data_dir / ("as_known/dbt" if self.as_known_at else "dbt")

@@ -15,11 +15,13 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.documentation import table_page
 from orchestration.faults import Build, last_build
 from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
+from orchestration.served_file import PUBLISHED_SCHEMAS
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.sources import Sources
 
@@ -29,7 +31,7 @@ ONLY_IF_CHANGED = "nps/only_if_changed"
 
 
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]
-    """Groups assets by layer and takes their owner from the dbt group."""
+    """Groups assets by layer, takes their owner from the dbt group, and says which page is about them."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """The folder below models/: staging, intermediate, marts or quality; seeds are reference data."""
@@ -45,6 +47,13 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
                 group, "team:data-engineering"
             )
         ]
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where `make docs` writes the page of a published table."""
+        if dbt_resource_props["schema"] not in PUBLISHED_SCHEMAS:
+            return {}
+        page = table_page(f"{dbt_resource_props['schema']}.{dbt_resource_props['name']}")
+        return {"documentation": dg.MetadataValue.path(str(Settings.from_env().site / page))}
 
 
 def dbt_vars(sources: Sources) -> list[str]:

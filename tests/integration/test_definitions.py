@@ -22,6 +22,8 @@ print(json.dumps({
             "group": graph.get(key).group_name,
             "owners": list(graph.get(key).owners),
             "description": graph.get(key).description or "",
+            "kinds": sorted(graph.get(key).kinds),
+            "documentation": getattr(graph.get(key).metadata.get("documentation"), "value", None),
         }
         for key in graph.get_all_asset_keys()
     },
@@ -63,7 +65,8 @@ def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> N
         "quality",
         "serving",
     }
-    assert [key for key, asset in assets.items() if not asset["owners"] or not asset["description"]] == []
+    said = ("owners", "description", "kinds")
+    assert [(key, name) for key, asset in assets.items() for name in said if not asset[name]] == []
     for key in (
         "delighted/survey_responses",
         "salesforce/account_history",
@@ -71,6 +74,15 @@ def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> N
         "serving/nps_duckdb",
     ):
         assert key in assets
+
+
+def test_published_tables_lead_to_their_page(shown: dict[str, Any], sample: Pipeline) -> None:
+    published = {key: asset for key, asset in shown["assets"].items() if asset["group"] in ("marts", "quality")}
+    for key, asset in published.items():
+        page = str(sample.data.resolve() / "docs" / "site" / f"table-{key.replace('/', '.')}.html")
+        assert asset["documentation"] == page and {"dbt", "duckdb"} <= set(asset["kinds"])
+    assert len(published) > 35
+    assert shown["assets"]["serving/nps_duckdb"]["documentation"].endswith("index.html")
 
 
 def test_guards_and_dbt_tests_are_checks(shown: dict[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -154,6 +156,33 @@ def of_mart(sample: Pipeline, grain: str, segment: str) -> Figures:
 def dimensions_of(manifest: dict[str, Any], semantic_model: str) -> set[str]:
     found = next(model for model in manifest["semantic_models"] if model["name"] == semantic_model)
     return {dimension["name"] for dimension in found["dimensions"]}
+
+
+def written_examples() -> list[str]:
+    """The arguments of every `make mf ARGS="query ..."` that a person may copy."""
+    written = [
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(DBT_PROJECT_DIR / "models" / "marts").glob("_*.yml"),
+    ]
+    written += [ROOT / "Makefile", ROOT / "orchestration" / "documentation.py"]
+    texts = [path.read_text(encoding="utf-8") for path in written]
+    return sorted({found for text in texts for found in re.findall(r'make mf ARGS="query ([^"]+)"', text)})
+
+
+@pytest.mark.parametrize("arguments", written_examples())
+def test_written_examples_run(metricflow: CLIConfiguration, arguments: str) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for option in ("--metrics", "--group-by", "--order"):
+        parser.add_argument(option, type=lambda names: names.split(","))
+    asked = parser.parse_args(shlex.split(arguments))
+    result = metricflow.mf.query(
+        MetricFlowQueryRequest.create(
+            metric_names=asked.metrics, group_by_names=asked.group_by, order_by_names=asked.order
+        )
+    )
+    assert set(result.result_df.column_names) == {*asked.metrics, *asked.group_by}
+    assert result.result_df.rows
 
 
 def test_every_metric_is_in_the_semantic_manifest(manifest: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ def test_names_follow_the_layer(models: Nodes) -> None:
     patterns = {
         "staging": r"stg_[a-z]+__[a-z_]+",
         "intermediate": r"int_[a-z_]+",
-        "marts": r"(fct|dim|nps|response|customer|detractor|recovery|promoter|contact)_[a-z_]+",
+        "marts": r"(fct|dim|nps|response|customer|detractor|recovery|promoter|contact|metrics)_[a-z_]+",
         "quality": r"quality_[a-z_]+",
     }
     assert [name for name, node in models.items() if not re.fullmatch(patterns[layer(node)], name)] == []
@@ -97,9 +97,20 @@ def test_published_models_keep_their_contract(models: Nodes) -> None:
         if layer(node) in ("marts", "quality"):
             assert node["config"]["contract"]["enforced"], name
             assert node["config"]["group"], name
+            assert node["config"]["meta"].get("example"), f"{name}: no example of a query"
             for column in node["columns"].values():
                 assert column["data_type"], f"{name}.{column['name']} has no type"
                 assert column["description"], f"{name}.{column['name']} has no description"
+
+
+def test_descriptions_are_not_cut_at_a_comma() -> None:
+    """`{description: Of these, delivered}` is YAML for a description `Of these` and a key `delivered` of no value."""
+    for path in MODELS.rglob("*.yml"):
+        for line in path.read_text().splitlines():
+            found = re.search(
+                r"""\{name: .*description: (?!["'])([^,}]*), (?!data_tests:|config:|constraints:)""", line
+            )
+            assert not found, f"{path.name}: quote the description that begins {found and found[1]!r}"
 
 
 def test_published_and_intermediate_models_have_a_tested_key(models: Nodes, manifest: dict[str, Any]) -> None:

@@ -18,8 +18,14 @@ def copy_of_sample(sample: Pipeline, tmp_path: Path) -> Pipeline:
     return Pipeline(tmp_path / "data")
 
 
-def test_unit_tests_of_the_models_pass(copy_of_sample: Pipeline) -> None:
+def test_unit_tests_pass_and_the_documentation_is_written(copy_of_sample: Pipeline) -> None:
     assert unit_tests_passed(copy_of_sample) >= 15
+    # With the project parsed, dbt writes its documentation in seconds.
+    printed = copy_of_sample.succeed("docs")
+    site = copy_of_sample.data / "docs" / "site"
+    assert str(site / "index.html") in printed
+    assert "One row per survey type, period" in (site / "dbt.html").read_text(encoding="utf-8")
+    assert 'href="dbt.html"' in (site / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_second_run_changes_nothing(copy_of_sample: Pipeline) -> None:

@@ -35,6 +35,7 @@ PUBLISHED = {
     "dim_surveys",
     "fct_nps_responses",
     "fct_survey_invitations",
+    "metrics_catalog",
     "nps_action_impact",
     "promoter_advocacy",
     "nps_benchmark_gap",
