@@ -66,6 +66,7 @@ def command_line() -> argparse.ArgumentParser:
     forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
     forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("dev", help="open Dagster")
+    commands.add_parser("dashboard", help="open the dashboard")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
     example.add_argument("folder", help="folder with the delivered files")
@@ -107,6 +108,8 @@ def main(arguments: Sequence[str]) -> int:
                 return forget(settings, options.person, console)
             case "dev":
                 return dev(settings)
+            case "dashboard":
+                return open_dashboard(settings)
             case "example":
                 return run_example(options.name, Path(options.folder), console)
             case "dbt":
@@ -355,6 +358,19 @@ def dev(settings: Settings) -> int:
             port,
         ],
     )
+
+
+def open_dashboard(settings: Settings) -> int:
+    """Open the dashboard on the loopback address."""
+    os.environ.update({"NPS_CONFIG_DIR": str(settings.config_dir), "NPS_DATA_DIR": str(settings.data_dir)})
+    os.chdir(ROOT / "dashboard")  # where Streamlit finds its configuration
+    from streamlit.web import cli  # noqa: PLC0415
+
+    import dashboard.app  # noqa: PLC0415  (loaded before anybody waits for the first page)
+
+    port = os.environ.get("NPS_DASHBOARD_PORT", "8501")
+    cli.main(["run", str(dashboard.app.__file__), "--server.port", port], prog_name="streamlit")
+    return 0
 
 
 def run_example(name: str, folder: Path, console: Console) -> int:
