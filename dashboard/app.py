@@ -35,9 +35,8 @@ def main() -> None:
     st.title(name)
     with Published(served) as published:
         follow(published.publication_id)
-        filters = choose(published)
         try:
-            PAGES[name].show(published, filters)
+            PAGES[name].show(published, choose(published))
         except duckdb.CatalogException as error:
             st.error(f"The published file is of another version of the code; the next run renews it. {error}")
         st.caption(f"Publication {published.publication_id}, {published.published_at:%Y-%m-%d %H:%M} UTC")

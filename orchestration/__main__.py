@@ -364,9 +364,12 @@ def open_dashboard(settings: Settings) -> int:
     """Open the dashboard on the loopback address."""
     os.environ.update({"NPS_CONFIG_DIR": str(settings.config_dir), "NPS_DATA_DIR": str(settings.data_dir)})
     os.chdir(ROOT / "dashboard")  # where Streamlit finds its configuration
+    from streamlit.logger import set_log_level  # noqa: PLC0415
     from streamlit.web import cli  # noqa: PLC0415
 
-    import dashboard.app  # noqa: PLC0415  (loaded before anybody waits for the first page)
+    # The pages are loaded before anybody waits for the first one; Streamlit would warn that it does not serve yet.
+    set_log_level("error")
+    import dashboard.app  # noqa: PLC0415
 
     port = os.environ.get("NPS_DASHBOARD_PORT", "8501")
     cli.main(["run", str(dashboard.app.__file__), "--server.port", port], prog_name="streamlit")
