@@ -32,7 +32,7 @@ def panel(title: str, how: str, rows: pd.DataFrame, draw: Callable[[pd.DataFrame
     """One figure: heading, chart (or the rows as a table), how it is computed, and its rows as CSV."""
     st.subheader(title)
     if rows.empty:
-        st.info("Nothing in this view.")
+        st.info(f"Nothing in this view, or {TOO_FEW}.")
         return
     if draw:
         st.altair_chart(draw(rows).configure_text(color=ink()), alt=f"{title}. {how}")

@@ -67,7 +67,7 @@ def shown_segment(published: Published, filters: Filters) -> str:
 
 
 def decomposition(published: Published, filters: Filters, segment: str) -> pd.DataFrame:
-    """What each value added to the change of the total in the period, largest effects first."""
+    """What each value added to the change of the total, largest effects first; none where that has too few answers."""
     return published.rows(
         """
         select
@@ -76,7 +76,12 @@ def decomposition(published: Published, filters: Filters, segment: str) -> pd.Da
         from marts.nps_change_decomposition
         where
             survey_type = $survey_type and period_grain = $grain and period_start = $start and segment = $segment
-            and total_change is not null
+            and exists (  -- whether both scores of the whole have enough answers
+                select 1 from marts.nps_by_segment_period as whole
+                where
+                    whole.survey_type = $survey_type and whole.period_grain = $grain and whole.period_start = $start
+                    and whole.segment = 'all' and whole.nps_change is not null
+            )
         order by abs(rate_effect) + abs(mix_effect) desc, segment_value
         """,
         **filters.period,

@@ -49,23 +49,26 @@ def show(published: Published, filters: Filters) -> None:
 
 
 def themes(published: Published, filters: Filters) -> pd.DataFrame:
-    """Themes of the period's comments that enough answers name, by impact."""
+    """Themes of the period's comments by impact, which is empty where too few answers name them."""
     return published.rows(
         """
-        select theme, feature, answers, share, evidence, nps, ci_low, ci_high, impact, contribution, impact_change,
+        select
+            theme, feature, answers, share, evidence, nps, ci_low, ci_high,
+            case when evidence <> 'insufficient' then impact end as impact,
+            case when evidence <> 'insufficient' then impact_change end as impact_change,
             impact_q_value, is_impact_significant
         from marts.nps_theme_impact
         where
             survey_type = $survey_type and period_grain = $grain and period_start = $start
             and theme_kind in ('theme', 'unclassified') and category = 'all' and answers > 0
-        order by case when evidence <> 'insufficient' then impact end nulls last, theme
+        order by impact nulls last, theme
         """,
         **filters.period,
     )
 
 
 def rising(published: Published, filters: Filters) -> pd.DataFrame:
-    """Themes whose share of the detractors' comments grew, those that are more than chance first."""
+    """Themes that enough detractors name, and more than before; those of which it is no chance first."""
     return published.rows(
         f"""
         select theme, answers, previous_answers, share, previous_share, share_change, share_p_value, share_q_value,
@@ -74,6 +77,7 @@ def rising(published: Published, filters: Filters) -> pd.DataFrame:
         where
             survey_type = $survey_type and period_grain = $grain and period_start = $start
             and theme_kind = 'theme' and category = 'detractor' and share_change > 0
+            and evidence <> 'insufficient'
         order by is_share_significant desc, share_change desc, theme
         limit {RISING_SHOWN}
         """,
@@ -109,14 +113,10 @@ def comments(published: Published, filters: Filters, category: str, scored: tupl
 
 def draw_impact(rows: pd.DataFrame) -> Chart:
     """A bar per theme, to the left where it pulls the score down; words where too few answers name it."""
-    known = rows["evidence"] != "insufficient"
     drawn = rows.assign(
-        shown=rows["impact"].where(known),
-        says=[
-            f"{impact:+.1f}".replace("-", "−") if ok else TOO_FEW
-            for impact, ok in zip(rows["impact"], known, strict=True)
-        ],
-        direction=["up" if impact >= 0 else "down" for impact in rows["impact"]],
+        shown=rows["impact"],
+        says=[TOO_FEW if pd.isna(impact) else f"{impact:+.1f}".replace("-", "−") for impact in rows["impact"]],
+        direction=["down" if impact < 0 else "up" for impact in rows["impact"]],
         label=rows["theme"] + " · " + rows["answers"].map("{:,}".format),
     )
     return _bars(drawn, "Points of NPS", "direction:N", ["down", "up"], [RED, BLUE])

@@ -59,7 +59,7 @@ def test_every_figure_has_its_chart_or_rows_how_it_is_made_and_a_csv(
     assert not app.error
     titles = [heading.value for heading in app.subheader]
     offered = {button.proto.label.removeprefix("CSV: ") for button in app.get("download_button")}
-    nothing = sum(box.value == "Nothing in this view." for box in app.info)
+    nothing = sum(box.value.startswith("Nothing in this view") for box in app.info)
     assert len(titles) == len(offered) + nothing and offered <= set(titles)
     charts = app.get("vega_lite_chart")
     assert len(charts) + len(app.dataframe) == len(offered) > 0
@@ -95,6 +95,9 @@ def test_a_small_cell_has_words_and_no_number(sample: Pipeline, monkeypatch: pyt
     app = page(sample.data, monkeypatch, "Overview", type="episodic", grain="month", period="2024-12-01")
     found = metrics(app)
     assert found["NPS"] == found["Change"] == TOO_FEW and found["Answers"] == "1"
+    with Published(sample.serving) as published:
+        small = replace(QUARTER, survey_type="episodic", grain="month", start=date(2024, 12, 1), end=date(2024, 12, 31))
+        assert segments.decomposition(published, small, "industry").empty
 
 
 def test_who_sends_nonsense_gets_the_defaults(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +152,7 @@ def test_queries_say_what_the_marts_say(sample: Pipeline, published: Published) 
         voices.themes(published, QUARTER).sort_values("theme"),
         sample,
         f"""
-        select theme, answers, impact from marts.nps_theme_impact
+        select theme, answers, case when answers >= 10 then impact end as impact from marts.nps_theme_impact
         where {quarter} and category = 'all' and answers > 0 and theme_kind in ('theme', 'unclassified') order by theme
         """,
     )
@@ -228,7 +231,7 @@ def test_an_owner_sees_their_domain_and_nothing_else(
     assert set(accounts.silent(published, theirs)["owner_id"]) <= domain
     assert response.fatigue(published, theirs)["people"].sum() < response.fatigue(published, QUARTER)["people"].sum()
 
-    for name in PAGES:
+    for name in ("Overview", "Voices", "Closed loop", "Accounts"):  # the pages with figures of customers
         app = page(sample.data, monkeypatch, name, owner=MANAGER)
         shown = {text for table in app.dataframe for text in table.value.astype(str).to_numpy().ravel()}
         assert not shown & (everybody - domain), name
