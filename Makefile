@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev test lint as-known publish rollback export report docs forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev dashboard test lint as-known publish rollback export report docs forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ extract: setup ## bring what is new in the vendors' APIs into data/landing: make
 
 dev: setup ## open Dagster on 127.0.0.1:3000
 	@$(NPS) dev
+
+dashboard: setup ## open the dashboard on 127.0.0.1:8501
+	@$(NPS) dashboard
 
 summary: setup ## show the last published result again
 	@$(NPS) summary

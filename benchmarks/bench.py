@@ -59,6 +59,7 @@ NOT_COMPARED = (
     "marts.customer_value_by_category",
     "marts.nps_action_impact",
     "marts.nps_benchmark_gap",
+    "marts.nps_control_chart",
     "marts.contact_fatigue",
     "marts.promoter_advocacy",
     "marts.metrics_catalog",

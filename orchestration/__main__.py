@@ -67,6 +67,7 @@ def command_line() -> argparse.ArgumentParser:
     forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("docs", help="build the documentation as a site of plain files")
     commands.add_parser("dev", help="open Dagster")
+    commands.add_parser("dashboard", help="open the dashboard")
     example = commands.add_parser("example", help="run one of the folders in examples/")
     example.add_argument("name")
     example.add_argument("folder", help="folder with the delivered files")
@@ -110,6 +111,8 @@ def main(arguments: Sequence[str]) -> int:
                 return docs(settings, console)
             case "dev":
                 return dev(settings)
+            case "dashboard":
+                return open_dashboard(settings)
             case "example":
                 return run_example(options.name, Path(options.folder), console)
             case "dbt":
@@ -368,6 +371,22 @@ def dev(settings: Settings) -> int:
             port,
         ],
     )
+
+
+def open_dashboard(settings: Settings) -> int:
+    """Open the dashboard on the loopback address."""
+    os.environ.update({"NPS_CONFIG_DIR": str(settings.config_dir), "NPS_DATA_DIR": str(settings.data_dir)})
+    os.chdir(ROOT / "dashboard")  # where Streamlit finds its configuration
+    from streamlit.logger import set_log_level  # noqa: PLC0415
+    from streamlit.web import cli  # noqa: PLC0415
+
+    # The pages are loaded before anybody waits for the first one; Streamlit would warn that it does not serve yet.
+    set_log_level("error")
+    import dashboard.app  # noqa: PLC0415
+
+    port = os.environ.get("NPS_DASHBOARD_PORT", "8501")
+    cli.main(["run", str(dashboard.app.__file__), "--server.port", port], prog_name="streamlit")
+    return 0
 
 
 def run_example(name: str, folder: Path, console: Console) -> int:

@@ -501,3 +501,27 @@
 {%- endmacro %}
 
 {% macro shrunk_part(part, rest) -%}(({{ part[2] }} + 3e0) / ({{ part[2] }} + {{ rest[2] }} + 6e0)){%- endmacro %}
+
+
+{#-
+    The control chart of a score: z of a month against the centre (a share -1..1) and the variance of one answer of a
+    frozen baseline; how far such z move from month to month, by their mean moving range, and never less than chance
+    makes them move; and a limit, in points, three of these away from the centre. Where nobody of the baseline differs,
+    nothing is known of how much a score may, and there is no limit. Laney (2002), "Improved control charts for
+    attributes", Quality Engineering 14(4); 1.128 is d2 of two, Montgomery (2019), appendix VI.
+-#}
+{% macro control_z(promoters, detractors, responses, center, variance) -%}
+    (1e0 * ({{ promoters }} - {{ detractors }}) / {{ responses }} - {{ center }})
+    / sqrt(nullif({{ variance }}, 0e0) / {{ responses }})
+{%- endmacro %}
+
+{% macro control_spread(mean_move) -%}greatest(1e0, coalesce({{ mean_move }}, 0e0) / 1.128e0){%- endmacro %}
+
+{% macro control_limit(center, variance, sigma_z, responses, side) -%}
+    case
+        when {{ variance }} > 0
+            then 100e0 * greatest(-1e0, least(1e0,
+                {{ center }} {{ '-' if side < 0 else '+' }} 3e0 * {{ sigma_z }} * sqrt({{ variance }} / {{ responses }})
+            ))
+    end
+{%- endmacro %}

@@ -47,6 +47,7 @@ PUBLISHED = {
     "nps_overall",
     "nps_restatements",
     "nps_change_decomposition",
+    "nps_control_chart",
     "nps_theme_impact",
     "nps_trailing_window",
     "nps_weighted",

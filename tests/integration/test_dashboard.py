@@ -1,0 +1,339 @@
+"""The dashboard on the sample company: it shows what the marts say, to an owner their domain, and asks no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import accounts, closed_loop, overview, quality, response, segments, voices
+from dashboard.app import PAGES
+from dashboard.charts import TOO_FEW
+from dashboard.filters import Filters, latest
+from dashboard.published import Published
+from dashboard.scores import scores, scores_by_value
+from tests.conftest import ROOT, Pipeline
+
+# A manager, with people who report to them.
+MANAGER = "0055e000000000L"
+QUARTER = Filters("relationship", "quarter", date(2025, 4, 1), date(2025, 6, 30), "all", "all", "all")
+
+
+@pytest.fixture
+def published(sample: Pipeline) -> Iterator[Published]:
+    with Published(sample.serving) as opened:
+        yield opened
+
+
+def page(data: Path, monkeypatch: pytest.MonkeyPatch, name: str, **filters: str) -> AppTest:
+    monkeypatch.setenv("NPS_DATA_DIR", str(data))
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    for key, value in {"page": name, **filters}.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_figure_has_its_chart_or_rows_how_it_is_made_and_a_csv(
+    sample: Pipeline, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    app = page(sample.data, monkeypatch, name, segment="region")
+    assert not app.error
+    titles = [heading.value for heading in app.subheader]
+    offered = {button.proto.label.removeprefix("CSV: ") for button in app.get("download_button")}
+    nothing = sum(box.value.startswith("Nothing in this view") for box in app.info)
+    assert len(titles) == len(offered) + nothing and offered <= set(titles)
+    charts = app.get("vega_lite_chart")
+    assert len(charts) + len(app.dataframe) == len(offered) > 0
+    assert all(chart.proto.alt for chart in charts)
+    assert len(app.caption) > len(offered)  # one line each on how it is computed, and the publication
+
+
+def test_the_headline_is_the_mart_s(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    [(nps, responses, rate, change)] = sample.query("""
+        select nps, responses, response_rate, nps_change from marts.nps_by_segment_period
+        where
+            survey_type = 'transactional' and period_grain = 'quarter' and period_start = '2025-01-01'
+            and segment = 'region' and segment_value = 'EMEA'
+    """)
+    app = page(
+        sample.data,
+        monkeypatch,
+        "Overview",
+        type="transactional",
+        period="2025-01-01",
+        segment="region",
+        value="EMEA",
+    )
+    assert metrics(app) == {
+        "NPS": f"{nps:.1f}",
+        "Answers": f"{responses}",
+        "Response rate": f"{100 * rate:.1f} %",
+        "Change": f"{change:+.1f}".replace("-", "−"),
+    }
+
+
+def test_a_small_cell_has_words_and_no_number(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(sample.data, monkeypatch, "Overview", type="episodic", grain="month", period="2024-12-01")
+    found = metrics(app)
+    assert found["NPS"] == found["Change"] == TOO_FEW and found["Answers"] == "1"
+    with Published(sample.serving) as published:
+        small = replace(QUARTER, survey_type="episodic", grain="month", start=date(2024, 12, 1), end=date(2024, 12, 31))
+        assert segments.decomposition(published, small, "industry").empty
+
+
+def test_who_sends_nonsense_gets_the_defaults(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(
+        sample.data, monkeypatch, "Overview", type="robots", period="1999-01-01", segment="drop table", owner="x"
+    )
+    assert {box.key: box.value for box in app.selectbox} == {
+        "type": "relationship",
+        "owner": "all",
+        "grain": "quarter",
+        "period": "latest",
+        "segment": "all",
+    }
+
+
+def test_the_latest_period_is_complete_and_has_a_score() -> None:
+    day = date(2025, 1, 1)
+    periods = {"2025-03": (day, day, False), "2025-02": (day, day, True), "2025-01": (day, day, True)}
+    assert latest(periods) == "2025-02"
+    assert latest({"2025-03": (day, day, False), "2025-02": (day, day, False)}) == "2025-03"
+
+
+def same(rows: pd.DataFrame, sample: Pipeline, query: str) -> None:
+    """The rows are what a query by hand gives."""
+    with duckdb.connect(sample.serving, read_only=True) as connection:
+        expected = connection.execute(query).df()
+    pd.testing.assert_frame_equal(rows[list(expected)].reset_index(drop=True), expected, check_dtype=False)
+
+
+def test_queries_say_what_the_marts_say(sample: Pipeline, published: Published) -> None:
+    cell = "survey_type = 'relationship' and segment = 'all'"
+    quarter = "survey_type = 'relationship' and period_grain = 'quarter' and period_start = '2025-04-01'"
+    same(
+        scores(published, QUARTER),
+        sample,
+        f"""
+        select period_start, responses, nps, ci_low, ci_high, response_rate from marts.nps_by_segment_period
+        where {cell} and period_grain = 'quarter' order by period_start
+        """,
+    )
+    same(
+        overview.control_chart(published, QUARTER),
+        sample,
+        f"select period_start, nps, limit_low from marts.nps_control_chart where {cell} order by period_start",
+    )
+    same(
+        overview.trailing(published, QUARTER).tail(1),
+        sample,
+        f"select nps, responses from marts.nps_trailing_window where {cell} order by window_end desc limit 1",
+    )
+    same(
+        voices.themes(published, QUARTER).sort_values("theme"),
+        sample,
+        f"""
+        select theme, answers, case when answers >= 10 then impact end as impact from marts.nps_theme_impact
+        where {quarter} and category = 'all' and answers > 0 and theme_kind in ('theme', 'unclassified') order by theme
+        """,
+    )
+    same(
+        response.funnel(published, QUARTER).tail(1),
+        sample,
+        f"select invited, answered, aapor_rr1 from marts.response_funnel where {quarter} and segment = 'all'",
+    )
+    same(
+        quality.reconciliation(published),
+        sample,
+        """
+        select source_system, cast(sum(delivered_rows) as bigint) as delivered_rows, cast(sum(test) as bigint) as test
+        from quality.quality_reconciliation group by source_system order by source_system
+        """,
+    )
+    assert quality.checks(published)[["passed", "warned", "failed"]].to_numpy().sum() == sum(
+        row[0] for row in sample.query("select count(*) from quality.quality_check_results")
+    )
+
+
+def test_ranking_waterfall_and_ladder(published: Published) -> None:
+    rows = scores_by_value(published, QUARTER, "region")
+    ranked = segments.ranked(rows[rows["period_start"] == pd.Timestamp(QUARTER.start)])
+    assert list(ranked["is_ranked"]) == [True, True, True, False]  # 16 answers of unknown regions prove too little
+    assert ranked["nps"].iloc[:3].is_monotonic_decreasing
+
+    parts = segments.decomposition(published, QUARTER, "industry")
+    steps = segments.steps(parts)
+    assert "the others" in set(steps["step"])
+    effects = steps[steps["kind"] != "score"]
+    assert (effects["high"] - effects["low"]).sum() == pytest.approx(parts["total_change"].iloc[0], abs=1e-3)
+    assert effects["high"].iloc[-1] == pytest.approx(steps["high"].iloc[-1], abs=1e-3)
+
+    pairs = accounts.waves(published, QUARTER)
+    assert next(iter(pairs)) == "relationship-2024 → relationship-2025"
+    ladder = accounts.ladder(published, QUARTER, pairs["relationship-2024 → relationship-2025"])
+    assert ladder.set_index(["from_category", "to_category"])["contacts"]["detractor", "promoter"] > 0
+
+
+def test_an_owner_sees_their_domain_and_nothing_else(
+    sample: Pipeline, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = {
+        row[0] for row in sample.query("select owner_id from marts.dim_owner_hierarchy where manager_id = ?", [MANAGER])
+    }
+    everybody = {row[0] for row in sample.query("select owner_id from marts.dim_owners")}
+    assert 1 < len(domain) < len(everybody)
+    theirs = replace(QUARTER, owner=MANAGER)
+
+    [(nps, responses)] = sample.query(
+        """
+        select nps, responses from marts.nps_by_owner
+        where
+            owner_id = ? and scope = 'domain' and segment = 'all' and survey_type = 'relationship'
+            and period_grain = 'quarter' and period_start = '2025-04-01'
+        """,
+        [MANAGER],
+    )
+    last = scores(published, theirs).iloc[-1]
+    assert (round(last["nps"], 4), last["responses"]) == (float(nps), responses)
+
+    found = voices.comments(published, theirs, "all", (0, 10))
+    expected = sample.query(
+        """
+        select count(*) from marts.fct_nps_responses
+        where
+            survey_type = 'relationship' and response_date between '2025-04-01' and '2025-06-30'
+            and length(trim(comment)) > 0 and list_contains(?, owner_id)
+        """,
+        [sorted(domain)],
+    )
+    assert 0 < len(found) == expected[0][0] < len(voices.comments(published, QUARTER, "all", (0, 10)))
+    assert set(closed_loop.cases(published, theirs)["owner_id"]) <= domain
+    assert set(closed_loop.waiting(published, theirs)["owner_id"]) <= domain
+    assert set(accounts.silent(published, theirs)["owner_id"]) <= domain
+    assert response.fatigue(published, theirs)["people"].sum() < response.fatigue(published, QUARTER)["people"].sum()
+
+    for name in ("Overview", "Voices", "Closed loop", "Accounts"):  # the pages with figures of customers
+        app = page(sample.data, monkeypatch, name, owner=MANAGER)
+        shown = {text for table in app.dataframe for text in table.value.astype(str).to_numpy().ravel()}
+        assert not shown & (everybody - domain), name
+        if name == "Overview":
+            assert metrics(app)["Response rate"] == "not by owner"
+            assert sum("by owner" in box.value for box in app.info) == 4
+
+
+def test_a_new_publication_shows_at_once(sample: Pipeline, tmp_path: Path) -> None:
+    """Beside one that is still open, under the same name."""
+
+    def write(file: Path, number: int) -> None:
+        with duckdb.connect(file) as connection:
+            connection.execute(f"""
+                create schema quality;
+                create table quality.publication as
+                select '{number}' as publication_id, now()::timestamp as published_at;
+            """)
+
+    served = tmp_path / "nps.duckdb"
+    write(served, 1)
+    with Published(served) as first:
+        write(tmp_path / "next", 2)
+        (tmp_path / "next").replace(served)
+        with Published(served) as second:
+            asked = "select publication_id from quality.publication"
+            ids = [opened.rows(asked)["publication_id"][0] for opened in (first, second, first)]
+    assert ids == ["1", "2", "1"]
+
+
+def test_a_file_of_an_earlier_version_says_so(
+    sample: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "serving" / "nps.duckdb"
+    served.parent.mkdir()
+    shutil.copy(sample.serving, served)
+    with duckdb.connect(served) as connection:
+        connection.execute("drop table marts.nps_control_chart")
+        connection.execute("update quality.publication set publication_id = 'earlier'")
+    app = page(tmp_path, monkeypatch, "Overview")
+    assert ["nps_control_chart" in box.value for box in app.error] == [True]
+
+
+def test_charts_have_no_colour_alone() -> None:
+    """Words, order or shapes say what the colours do: in the chart with the most of them, the counts and the legend."""
+    rows = pd.DataFrame(
+        {"period": ["1", "2"], "period_start": [1, 2], "responses": [3, 3]}
+        | {category: [1, 1] for category in ("promoters", "passives", "detractors")}
+    )
+    specification: dict[str, Any] = overview.bars(rows).to_dict()
+    marks = {layer["mark"]["type"]: layer["encoding"] for layer in specification["layer"]}
+    assert marks.keys() == {"bar", "text"} and "legend" in marks["bar"]["color"]
+
+
+def test_a_browser_shows_every_page_and_asks_nobody(sample: Pipeline, tmp_path: Path) -> None:
+    """In Chromium: no error in the console, no request beyond this machine, and filters that stay in the address."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    connections = tmp_path / "connections"
+    environment = os.environ | {
+        "NPS_DATA_DIR": str(sample.data),
+        "NPS_DASHBOARD_PORT": str(port),
+        "PYTHONPATH": str(ROOT / "tests" / "watch"),
+        "NPS_CONNECTIONS": str(connections),
+    }
+    address = f"http://127.0.0.1:{port}/"
+    errors: list[str] = []
+    asked: list[str] = []
+    with (
+        subprocess.Popen([sys.executable, "-m", "orchestration", "dashboard"], cwd=ROOT, env=environment) as server,
+        sync_playwright() as playwright,
+    ):
+        try:
+            chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+            tab = chromium.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
+            tab.set_default_timeout(60_000)
+            expect.set_options(timeout=60_000)
+            tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            tab.on("pageerror", lambda error: errors.append(str(error)))
+            tab.on("request", lambda request: asked.append(request.url))
+            for _ in range(300):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                tab.wait_for_timeout(200)
+            tab.goto(f"{address}?type=transactional")
+            for name in PAGES:
+                tab.get_by_role("radiogroup", name="Page").get_by_text(name, exact=True).click()
+                expect(tab.get_by_role("heading", name=name, level=1)).to_be_visible()
+                expect(tab.get_by_text("Publication 2")).to_be_visible()
+                if name != "Closed loop":
+                    expect(tab.locator("[role=graphics-document], [role=img][aria-label]").first).to_be_visible()
+                assert "type=transactional" in tab.url
+            assert "page=Quality" in tab.url
+            chromium.close()
+        finally:
+            server.terminate()
+    assert errors == []
+    assert [url for url in asked if not url.startswith((address, f"ws://127.0.0.1:{port}/", "data:", "blob:"))] == []
+    assert not connections.exists(), connections.read_text()
