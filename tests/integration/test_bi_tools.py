@@ -1,4 +1,4 @@
-"""docs/bi-tools.md: what stands there runs, and shows the next publication as well; the Superset bundle fits the file."""
+"""docs/bi-tools.md: what stands there runs and shows the next publication too; the Superset bundle fits the file."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ LAST_WINDOW = """
 """
 # What each chart has to show, with the filters that the dashboard opens with: survey type relationship, segment region.
 EXPECTED = {
-    "publication": "select published_at, built_at, publication_id, checks_passed, checks_warned from quality.publication",
+    "publication": """
+        select published_at, built_at, publication_id, checks_passed, checks_warned from quality.publication
+    """,
     "score": f"""
         select
             survey_type, window_start, window_end, nps, ci_low, ci_high, nps_change, is_significant, responses,
@@ -268,11 +270,13 @@ def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert executable, "a Chromium is needed"
     flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
-    with sync_playwright() as playwright:
-        with playwright.chromium.launch(
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(
             executable_path=executable, args=[f"--{flag}" for flag in (*flags.split(), "disable-sync")]
-        ) as chromium:
-            yield chromium
+        ) as chromium,
+    ):
+        yield chromium
 
 
 @pytest.fixture(scope="module")
