@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev dashboard test lint as-known publish rollback export report docs forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev dashboard test test-superset lint as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ report: setup ## write an owner's page for a staff meeting, ready to print: make
 docs: setup ## build the documentation as a site that needs no network: data/docs/site/index.html
 	@$(NPS) docs
 
+superset: setup ## write the import bundle for Apache Superset: make superset [AT=<path of the published file there>] [TO=<file>]
+	@$(NPS) superset $(if $(AT),--at "$(AT)") $(if $(TO),--to "$(TO)")
+
 forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
 	@$(NPS) forget "$(PERSON)"
 
@@ -85,6 +88,17 @@ test: setup ## lint, and every test; dbt's own tests run inside the pipeline tes
 pytest: setup
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30
 
+test-superset: setup .superset/.installed ## import the bundle into a real Superset, in an environment of its own, and compare
+	@NPS_SUPERSET=.superset/bin $(BIN)/pytest tests/superset
+
+.superset/.installed: bi/superset-requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+		|| { echo "Superset needs Python 3.10 to 3.12; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x .superset/bin/python || $(PYTHON) -m venv .superset
+	@echo "Installing Superset into .superset ..."
+	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .superset/bin/python -r bi/superset-requirements.txt
+	@touch $@
+
 bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes]
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000) $(addprefix --only-,$(ONLY))
 
@@ -93,7 +107,9 @@ sample: setup ## make the sample company again (deterministic)
 
 lock: setup ## pin new versions into requirements.txt, without addresses
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip compile --quiet --universal --group dev \
-		--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.txt
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.txt; \
+	$$UV pip compile --quiet --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade bi/superset-requirements.in -o bi/superset-requirements.txt
 
 clean: ## remove all state: data/
 	rm -rf $${NPS_DATA_DIR:-data} dbt_project/.reference

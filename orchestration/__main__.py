@@ -63,6 +63,9 @@ def command_line() -> argparse.ArgumentParser:
     reporting = commands.add_parser("report", help="write the page of an owner for a staff meeting")
     reporting.add_argument("owner", metavar="OWNER_ID", help="an owner, with all who report to them")
     reporting.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
+    bundling = commands.add_parser("superset", help="write the import bundle for Apache Superset")
+    bundling.add_argument("--at", help="path of the published file where Superset runs; default: as here")
+    bundling.add_argument("--to", type=Path, help="file to write; default: in exports/ of the data folder")
     forgetting = commands.add_parser("forget", help="erase a person from everything that is kept")
     forgetting.add_argument("person", help="e-mail address, key in the CRM or a survey tool, or published contact_id")
     commands.add_parser("docs", help="build the documentation as a site of plain files")
@@ -105,6 +108,8 @@ def main(arguments: Sequence[str]) -> int:
                 return export(settings, options.owner, options.to, console)
             case "report":
                 return report(settings, options.owner, options.to, console)
+            case "superset":
+                return superset_bundle(settings, options.at, options.to, console)
             case "forget":
                 return forget(settings, options.person, console)
             case "docs":
@@ -311,6 +316,16 @@ def report(settings: Settings, owner_id: str, target: Path | None, console: Cons
     target = target or settings.exports / f"report_{_file_name(owner_id)}.html"
     write_report(settings, owner_id, target)
     console.print(f"[green]✓[/] {target}  [dim]one page; open it in a browser, print it from there[/]", soft_wrap=True)
+    return 0
+
+
+def superset_bundle(settings: Settings, served_at: str | None, target: Path | None, console: Console) -> int:
+    """Write the database, datasets, charts and dashboard of bi/superset/ as a zip file that Superset imports."""
+    from orchestration.superset import write_bundle  # noqa: PLC0415
+
+    target = target or settings.exports / "superset.zip"
+    write_bundle(settings, target, served_at)
+    console.print(f"[green]✓[/] {target}  [dim]in Superset: Dashboards, Import dashboards[/]", soft_wrap=True)
     return 0
 
 
