@@ -54,7 +54,12 @@ def test_who_is_not_listed_may_be_asked_and_who_is_has_a_reason(sample: Pipeline
         )
     }
     seen: dict[str | None, int] = defaultdict(int)
-    for contact, rule in sample.query("select contact_id, match_rule from marts.dim_contacts where not is_staff"):
+    people = """
+        select contact_id, coalesce(is_customer and not accounts.is_deleted, true)
+        from marts.dim_contacts as contacts left join marts.dim_accounts as accounts using (account_id)
+        where not is_staff and not contacts.is_deleted
+    """
+    for contact, is_of_customer in sample.query(people):
         sent = asked[contact]
         for kind in KINDS:
             state, allowed = states.pop((contact, kind), (None, True))
@@ -71,13 +76,13 @@ def test_who_is_not_listed_may_be_asked_and_who_is_has_a_reason(sample: Pipeline
                 assert state == "asked_too_often"
             elif not is_free:
                 assert state == "held_back"
-            elif kind == "relationship" and (NOW.date() - last.date()).days >= 365 and rule != "not_surveyed":
+            elif kind == "relationship" and 365 <= (NOW.date() - last.date()).days < 730 and is_of_customer:
                 assert state == "forgotten"
             else:
                 assert state is None, (contact, kind, state)
             assert allowed is is_free or state == "asked_too_often"
     assert not states
-    assert min(seen[state] for state in (None, "opted_out", "asked_too_often", "held_back", "forgotten")) > 5, seen
+    assert min(seen[state] for state in (None, "opted_out", "asked_too_often", "held_back")) > 5, seen
 
 
 def test_references_are_asked_of_promoters_who_agreed_and_of_nobody_else(sample: Pipeline) -> None:

@@ -18,7 +18,7 @@ import duckdb
 from tests.conftest import ROOT, Pipeline
 
 # At more moments than CI has time for: NPS_KILLS=100 pytest tests/integration/test_faults.py
-KILLS = int(os.environ.get("NPS_KILLS", "3"))
+KILLS = int(os.environ.get("NPS_KILLS", "2"))
 LATEST_KILL_SECONDS = 12 if "NPS_KILLS" not in os.environ else 40
 
 

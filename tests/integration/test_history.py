@@ -95,6 +95,7 @@ def deliver(company: Company, month: datetime) -> None:
 def build_and_publish(company: Company, month: datetime, monkeypatch: pytest.MonkeyPatch, *, killed_at: int) -> None:
     """As the pipeline does; the first attempt to publish is killed before (1) or after (2) the file is replaced."""
     publish.settle_log(company.settings)
+    company.settings.variables["as_of"] = f"{month:%Y-%m-%d %H:%M:%S.%f}"  # what stood then is compared with later
     company.build(company.settings.warehouse)
     calls = iter(range(1, 3))
 

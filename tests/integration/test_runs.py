@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, SAMPLE, Pipeline, unit_tests_passed
+from tests.conftest import ROOT, Pipeline, unit_tests_passed
 from tests.receivers import webhook
 
 
@@ -33,21 +33,6 @@ def test_a_second_run_changes_nothing(copy_of_sample: Pipeline) -> None:
     printed = copy_of_sample.succeed("demo")
     assert copy_of_sample.serving.read_bytes() == before
     assert "nothing new" in printed
-
-
-def test_files_may_come_in_any_order(sample: Pipeline, tmp_path: Path) -> None:
-    """The same files under names that sort the other way round; in several runs, see test_incremental."""
-    pipeline = Pipeline(tmp_path / "data")
-    files = sorted(path for path in SAMPLE.rglob("*.csv"))
-    for number, file in enumerate(files):
-        folder = pipeline.landing / file.parent.relative_to(SAMPLE)
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, folder / f"{len(files) - number:03}-{file.name}")
-    shutil.copy2(sample.data / "contact_salt", pipeline.data)  # with another, persons have other keys
-    pipeline.succeed("run")
-    # Which of two equal rows counts is a matter of order; what is counted is not.
-    places = ("load_id", "loaded_at", "source_file", "source_line")
-    assert pipeline.content("marts", but=places) == sample.content("marts", but=places)
 
 
 REPAIRED = "8000002682"  # its score was delivered as "ten"

@@ -311,7 +311,7 @@ def difference_intervals(
     return np.array([evaluate(bound, x=x, n=n, x0=x0, n0=n0) for bound in bounds]).T
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=15, deadline=None)  # statsmodels searches for each of its bounds
 @given(
     st.lists(st.tuples(*[st.tuples(st.integers(0, 400), st.integers(0, 400)).filter(any)] * 2), min_size=1, max_size=20)
 )

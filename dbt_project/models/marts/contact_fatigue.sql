@@ -1,4 +1,4 @@
--- Grain: one person and one survey type, where something about asking them must be known: who is not listed may be asked.
+-- Grain: one person and one survey type about whom something must be known first: who is not listed may be asked.
 {%- set rules = var('contact_rules') %}
 {%- set forgotten_days = rules.get('forgotten_days', {}) %}
 {#- As far back as any rule looks; for who was forgotten, who must have been asked once, as long again. -#}

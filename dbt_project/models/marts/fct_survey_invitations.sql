@@ -147,7 +147,9 @@ reached as (
 ),
 
 -- One order for all of them: to sort by survey type as well would take as long again.
-{%- set earlier = 'over (partition by contact_id order by sent_at, invitation_id rows between unbounded preceding and 1 preceding)' %}
+{%- set earlier -%}
+    over (partition by contact_id order by sent_at, invitation_id rows between unbounded preceding and 1 preceding)
+{%- endset %}
 
 spaced as (
     select

@@ -1,6 +1,6 @@
 -- Grain: one logged action and one survey type: the customers it was for, and all others, before it and after.
 {%- set days = var('action_window_days') %}
-{#- The first day of each window, counted from the start of the action. In the earlier one nothing had been done either. #}
+{#- The first day of each window, counted from the start of the action; in the earlier one nothing had been done yet. #}
 {%- set windows = {'earlier': -2 * days, 'before': -days, 'after': 0} %}
 {%- set groups = {'target': 'is_target', 'comparison': 'not is_target'} %}
 {%- set counts = ['responses', 'promoters', 'passives', 'detractors'] %}
@@ -143,8 +143,10 @@ final as (
         {%- endfor %}
         {%- endfor %}
         case when {{ enough }} then {{ points('100e0 * impact') }} end as impact,
-        case when {{ enough }} then {{ points('100e0 * (impact - confidence.z * impact_error)') }} end as impact_ci_low,
-        case when {{ enough }} then {{ points('100e0 * (impact + confidence.z * impact_error)') }} end as impact_ci_high,
+        case when {{ enough }} then {{ points('100e0 * (impact - confidence.z * impact_error)') }} end
+            as impact_ci_low,
+        case when {{ enough }} then {{ points('100e0 * (impact + confidence.z * impact_error)') }} end
+            as impact_ci_high,
         {{ six_digits('impact_z') }} as impact_z,
         {{ significance_measures('tested') }},
         case when {{ enough_earlier }} then {{ points('100e0 * earlier_impact') }} end as earlier_impact,
