@@ -42,7 +42,7 @@
     {%- if choices and var('segments') | selectattr('name', 'equalto', segment) | list -%}
         case {{ segment }}
             {%- for value, chosen in choices.items() %}
-            when '{{ value | replace("'", "''") }}' then {{ chosen }}
+            when {{ text_literal(value) }} then {{ chosen }}
             {%- endfor %}
             else {{ default }}
         end
@@ -56,7 +56,7 @@
 {% macro answer_calendar() -%}
     {%- set names = {} -%}
     {%- for name in business_calendars() if name != 'default' -%}
-        {%- do names.update({name: "'" ~ name | replace("'", "''") ~ "'"}) -%}
+        {%- do names.update({name: text_literal(name)}) -%}
     {%- endfor -%}
     {{ by_segment(var('follow_up').calendars.get('segment'), names, "'default'") }}
 {%- endmacro %}
@@ -77,7 +77,7 @@
 {% macro calendar_date(calendar, utc_timestamp) -%}
     case {{ calendar }}
         {%- for name, settings in business_calendars().items() %}
-        when '{{ name | replace("'", "''") }}' then {{ local_date(utc_timestamp, settings.time_zone) }}
+        when {{ text_literal(name) }} then {{ local_date(utc_timestamp, settings.time_zone) }}
         {%- endfor %}
     end
 {%- endmacro %}
@@ -101,5 +101,5 @@
 
 {#- Texts as a list of SQL literals. -#}
 {% macro literals(values) -%}
-    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+    {%- for value in values %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}

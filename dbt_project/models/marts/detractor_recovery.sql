@@ -1,5 +1,5 @@
 -- Grain: one counted detractor answer that is to be followed up: a case, with where it stands.
-{%- set desk = "'" ~ var('follow_up').desk | replace("'", "''") ~ "'" %}
+{%- set desk = text_literal(var('follow_up').desk) %}
 with cases as (
     select
         cases.response_id,

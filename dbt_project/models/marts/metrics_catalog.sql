@@ -4,7 +4,7 @@ with listed as (
     {%- for figure in aggregations() %}
     select
         {%- for column in columns %}
-        {{ dbt.string_literal(dbt.escape_single_quotes(figure[column])) if figure[column] else 'null' }} as {{ column }}
+        {{ text_literal(figure[column]) if figure[column] else 'null' }} as {{ column }}
         {{- ',' if not loop.last }}
         {%- endfor %}
     {{ 'union all' if not loop.last }}
