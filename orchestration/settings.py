@@ -125,6 +125,16 @@ class Settings:
         return self.data_dir / ("as_known/dbt" if self.as_known_at else "dbt")
 
     @property
+    def spark(self) -> Path:
+        """What a build on Spark works with; all of it is made anew."""
+        return self.data_dir / "spark"
+
+    @property
+    def spark_tables(self) -> Path:
+        """The tables that Spark built, <schema>/<table>/*.parquet."""
+        return self.spark / "tables"
+
+    @property
     def extract_state(self) -> Path:
         """How far each vendor's API has been read; without it, everything is asked for again."""
         return self.data_dir / "extract"

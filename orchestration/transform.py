@@ -23,7 +23,7 @@ from orchestration.publish import inputs_fingerprint, published_fingerprint, set
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
 from orchestration.served_file import PUBLISHED_SCHEMAS
 from orchestration.settings import DBT_PROJECT_DIR, Settings
-from orchestration.sources import Sources
+from orchestration.sources import Sources, dbt_vars
 
 # A run with this tag ends after loading when the published file is made from the same loads, code and
 # configuration. Runs started from the Dagster page do not carry it: who clicks wants to see a build.
@@ -54,11 +54,6 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
             return {}
         page = table_page(f"{dbt_resource_props['schema']}.{dbt_resource_props['name']}")
         return {"documentation": dg.MetadataValue.path(str(Settings.from_env().site / page))}
-
-
-def dbt_vars(sources: Sources) -> list[str]:
-    """The arguments that hand the configuration to dbt; the same for every command, or dbt parses anew."""
-    return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
 
 
 def dbt_folders(settings: Settings) -> list[str]:

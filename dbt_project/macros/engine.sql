@@ -152,6 +152,18 @@
 {%- endmacro %}
 
 
+{#- An aggregate: texts in their order, as one. -#}
+{% macro joined(text, separator) -%}{{ return(adapter.dispatch('joined', 'nps')(text, separator)) }}{%- endmacro %}
+
+{% macro default__joined(text, separator) -%}
+    {{ dbt.listagg(text, text_literal(separator), 'order by ' ~ text) }}
+{%- endmacro %}
+
+{% macro spark__joined(text, separator) -%}
+    array_join(array_sort(collect_list({{ text }})), {{ text_literal(separator) }})
+{%- endmacro %}
+
+
 {#-
     Whole words that match such an expression, replaced. Twice, since of two that follow each other the first takes the
     blank between them; \b knows ASCII alone.
@@ -796,4 +808,42 @@
             and column_name = '{{ column | replace("'", "''") }}'
     {%- endset -%}
     {{- return(execute and asked_once(query)[0][0] > 0) -}}
+{%- endmacro %}
+
+
+{#-
+    What `step` makes of `first` when it is taken `times` over, as CTEs of which the last is `name`: two queries as text,
+    of which `step` reads `previous`, more than once.
+-#}
+{% macro repeated(name, first, step, times) -%}
+    {{ return(adapter.dispatch('repeated', 'nps')(name, first, step, times)) }}
+{%- endmacro %}
+
+{% macro default__repeated(name, first, step, times) -%}
+    {%- for time in range(times + 1) %}
+    {%- set result = name if loop.last else name ~ '_' ~ time %}
+{{ result }} as (
+    {{- first if loop.first else step | replace('previous', name ~ '_' ~ (time - 1)) -}}
+){{ ',\n' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#-
+    Spark writes a CTE into each place that reads it, and a view as well: six steps that read twice would make 64 of the
+    first. Each is a table of its own.
+-#}
+{% macro spark__repeated(name, first, step, times) -%}
+    {%- set prefix = 'steps.' ~ this.identifier ~ '__' ~ name ~ '_' -%}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+        {%- call statement() -%}create database if not exists steps{%- endcall -%}
+        {%- for time in range(times + 1) -%}
+            {%- call statement() -%}
+                create or replace table {{ prefix ~ time }} using iceberg as
+                {{ first if loop.first else step | replace('previous', prefix ~ (time - 1)) }}
+            {%- endcall -%}
+        {%- endfor -%}
+    {%- endif -%}
+{{ name }} as (
+    select * from {{ prefix ~ times }}
+)
 {%- endmacro %}

@@ -126,7 +126,7 @@ next_answers as (
 themes as (
     select
         response_id,
-        {{ dbt.listagg('theme', "', '", 'order by theme') }} as themes
+        {{ joined('theme', ', ') }} as themes
     from {{ ref('int_answer_themes') }}
     where category = 'detractor' and response_date >= {{ first_case_date() }}
     group by response_id

@@ -1,14 +1,16 @@
 -- Grain: one numeric column of a published table.
 {%- set columns = ['table_name', 'column_name', 'unit', 'aggregation', 'additive_over', 'formula', 'statistic'] %}
 with listed as (
-    {%- for figure in aggregations() %}
-    select
-        {%- for column in columns %}
-        {{ text_literal(figure[column]) if figure[column] else 'null' }} as {{ column }}
-        {{- ',' if not loop.last }}
+    select * from (
+        values
+        {%- for figure in aggregations() %}
+        (
+            {%- for column in columns %}
+            {{- text_literal(figure[column]) if figure[column] else 'null' }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        ){{ ',' if not loop.last }}
         {%- endfor %}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    ) as figures ({{ columns | join(', ') }})
 ),
 
 final as (
