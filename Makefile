@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev dashboard test test-superset test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ test-superset: setup .superset/.installed ## import the bundle into a real Super
 	@echo "Installing Superset into .superset ..."
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .superset/bin/python -r bi/superset-requirements.txt
 	@touch $@
+
+spark: .spark/.installed ## build every model on Spark from the same lake (needs Java 17): make spark [ARGS=test]
+	@.spark/bin/python -m orchestration.spark $(ARGS)
 
 test-spark: setup .spark/.installed ## build two batches on Spark and on DuckDB, and compare (needs Java 17)
 	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark

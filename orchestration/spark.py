@@ -23,14 +23,17 @@ from orchestration.sources import dbt_vars, load_sources
 # What the pipeline reads of a build; the other models are on the way there.
 SCHEMAS = ("marts", "quality")
 BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
-# How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, with data that is no trouble for it. Then
+# How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, for data that is no trouble to it. Then
 # most of the time goes into planning and compiling, not into rows; for more, leave all but the memory out.
 SMALL = {
     "spark.driver.memory": "2g",
+    "spark.log.level": "ERROR",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.constraintPropagation.enabled": "false",
 }
 
 

@@ -500,8 +500,8 @@
         case
             when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
                 then try_cast(regexp_replace({{ text }}, '\\s+(?=[Z+-][0-9:]*\\s*\\z)', '') as timestamp)
-            when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([ T]' ~ clock ~ ')?\s*$') }}
-                then {{ local_as_utc('try_cast(' ~ text ~ ' as timestamp)', time_zone) }}
+            when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([ T]' ~ clock ~ ')?(\s*UTC)?\s*$') }}
+                then {{ local_as_utc('try_cast(replace(' ~ text ~ ", 'UTC', '') as timestamp)", time_zone) }}
         end
     {%- elif '%z' in format -%}
         try_to_timestamp(trim({{ text }}), {{ text_literal(java_time_format(format)) }})
@@ -642,12 +642,6 @@
 
 {#- Whole hours from one timestamp to a later one. -#}
 {% macro hours_between(earlier, later) -%}
-    {{ return(adapter.dispatch('hours_between', 'nps')(earlier, later)) }}
-{%- endmacro %}
-
-{% macro duckdb__hours_between(earlier, later) -%}cast(floor(date_diff('second', {{ earlier }}, {{ later }}) / 3600) as bigint){%- endmacro %}
-
-{% macro spark__hours_between(earlier, later) -%}
     cast(floor({{ seconds_between(earlier, later) }} / 3600) as bigint)
 {%- endmacro %}
 
@@ -812,38 +806,52 @@
 
 
 {#-
-    What `step` makes of `first` when it is taken `times` over, as CTEs of which the last is `name`: two queries as text,
-    of which `step` reads `previous`, more than once.
+    A CTE that others read more than once: `query` as `name`, which may read the ones named in `reads`, made by this macro
+    before. Dear ones only: what an engine keeps by itself need not be told.
 -#}
-{% macro repeated(name, first, step, times) -%}
-    {{ return(adapter.dispatch('repeated', 'nps')(name, first, step, times)) }}
+{% macro computed_once(name, query, reads=[]) -%}
+    {{ return(adapter.dispatch('computed_once', 'nps')(name, query, reads)) }}
 {%- endmacro %}
 
-{% macro default__repeated(name, first, step, times) -%}
-    {%- for time in range(times + 1) %}
-    {%- set result = name if loop.last else name ~ '_' ~ time %}
-{{ result }} as (
-    {{- first if loop.first else step | replace('previous', name ~ '_' ~ (time - 1)) -}}
-){{ ',\n' if not loop.last }}
-    {%- endfor %}
+{% macro default__computed_once(name, query, reads) -%}
+{{ name }} as (
+    {{- query }}
+)
 {%- endmacro %}
 
 {#-
-    Spark writes a CTE into each place that reads it, and a view as well: six steps that read twice would make 64 of the
-    first. Each is a table of its own.
+    Spark writes a CTE into each place that reads it, and a view as well: of six that read the one before twice, it would
+    compute the first 64 times. So it is a table.
 -#}
-{% macro spark__repeated(name, first, step, times) -%}
-    {%- set prefix = 'steps.' ~ this.identifier ~ '__' ~ name ~ '_' -%}
+{% macro spark__computed_once(name, query, reads) -%}
+    {%- set prefix = 'steps.' ~ this.identifier ~ '__' -%}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
         {%- call statement() -%}create database if not exists steps{%- endcall -%}
-        {%- for time in range(times + 1) -%}
-            {%- call statement() -%}
-                create or replace table {{ prefix ~ time }} using iceberg as
-                {{ first if loop.first else step | replace('previous', prefix ~ (time - 1)) }}
-            {%- endcall -%}
-        {%- endfor -%}
+        {%- call statement() -%}
+            create or replace table {{ prefix ~ name }} using iceberg as
+            {%- for other in reads %}
+            {{ 'with' if loop.first else ',' }} {{ other }} as (select * from {{ prefix ~ other }})
+            {%- endfor %}
+            select * from ({{ query }}) as computed
+        {%- endcall -%}
     {%- endif -%}
 {{ name }} as (
-    select * from {{ prefix ~ times }}
+    select * from {{ prefix ~ name }}
 )
+{%- endmacro %}
+
+
+{#-
+    What `step` makes of `first` when it is taken `times` over, as CTEs of which the last is `name`: two queries as text,
+    of which `step` reads `previous`.
+-#}
+{% macro repeated(name, first, step, times) -%}
+    {%- for time in range(times + 1) -%}
+        {%- set previous = name ~ '_' ~ (time - 1) -%}
+        {{ computed_once(
+            name if loop.last else name ~ '_' ~ time,
+            first if loop.first else step | replace('previous', previous),
+            reads=[] if loop.first else [previous],
+        ) }}{{ ',\n' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}

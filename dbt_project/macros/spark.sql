@@ -17,7 +17,11 @@
     first quoted text of what DuckDB reads is where the files lie.
 -#}
 {% macro spark__register_sources() -%}
-    {%- for node in graph.sources.values() -%}
+    {%- set read = [] -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- do read.extend(node.depends_on.nodes) -%}
+    {%- endfor -%}
+    {%- for node in graph.sources.values() if node.unique_id in read -%}
         {%- set table = node.schema ~ '.' ~ adapter.quote(node.identifier) -%}
         {%- set location = (node.meta.spark_location or node.meta.external_location or node.source_meta.external_location) -%}
         {%- set path = location.split("'")[1] | replace('{name}', node.name) if "'" in location else location -%}
