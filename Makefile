@@ -27,8 +27,8 @@ setup: .venv/.installed ## install everything, pinned, into .venv
 demo: setup ## load the sample company, run the whole pipeline, show the result
 	@$(NPS) demo
 
-run: setup ## run the pipeline over your own files in data/landing
-	@$(NPS) run
+run: setup $(if $(filter spark,$(TARGET)),.spark/.installed) ## run the pipeline over your own files in data/landing [TARGET=spark]
+	@$(if $(TARGET),NPS_TARGET=$(TARGET)) $(NPS) run
 
 extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted [FROM=… TO=…]
 	@$(NPS) extract $(SOURCES) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))

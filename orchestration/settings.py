@@ -22,6 +22,8 @@ DBT_PROJECT_DIR = ROOT / "dbt_project"
 
 # A moment of UTC as a name of files: names sort as the moments do.
 STAMP = "%Y%m%dT%H%M%S%fZ"
+# The targets of dbt_project/profiles.yml.
+ENGINES = ("duckdb", "spark")
 # A salt that can be guessed is none.
 SHORTEST_SALT = 16
 
@@ -57,19 +59,29 @@ class Settings:
 
     `config_dir` has the shape of this repository's root (sources/, seeds/reference/,
     expectations/thresholds.yml and, to override the variables of dbt_project.yml, vars.yml). With `as_known_at` (which
-    carries its time zone), dbt builds what was known at that moment, into files of its own.
+    carries its time zone), dbt builds what was known at that moment, into files of its own. The `engine` is the target
+    of dbt that a run builds with, duckdb or spark.
     """
 
     config_dir: Path
     data_dir: Path
     as_known_at: datetime | None = None
+    engine: str = "duckdb"
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Take NPS_CONFIG_DIR (default: the repository) and NPS_DATA_DIR (default: data/ in it)."""
+        """Take NPS_CONFIG_DIR (default: the repository), NPS_DATA_DIR (data/ in it) and NPS_TARGET (duckdb).
+
+        Raises:
+            ConfigError: there is no such target.
+        """
+        engine = os.environ.get("NPS_TARGET") or "duckdb"
+        if engine not in ENGINES:
+            raise ConfigError(f"NPS_TARGET: {engine!r}: choose one of {', '.join(ENGINES)}")
         return cls(
             config_dir=Path(os.environ.get("NPS_CONFIG_DIR") or ROOT).resolve(),
             data_dir=Path(os.environ.get("NPS_DATA_DIR") or ROOT / "data").resolve(),
+            engine=engine,
         )
 
     @property
@@ -128,6 +140,11 @@ class Settings:
     def spark(self) -> Path:
         """What a build on Spark works with; all of it is made anew."""
         return self.data_dir / "spark"
+
+    @property
+    def spark_python(self) -> Path:
+        """The Python of the environment that has Spark; NPS_SPARK names its folder of programs."""
+        return Path(os.environ.get("NPS_SPARK") or ROOT / ".spark" / "bin").absolute() / "python"
 
     @property
     def spark_tables(self) -> Path:

@@ -2,8 +2,8 @@
 
 Runs in that environment (`.spark`, see the Makefile), which has neither Dagster nor DuckDB:
 
-    .spark/bin/python -m orchestration.spark            build seeds and models, write the tables
-    .spark/bin/python -m orchestration.spark test       any dbt command with the target spark
+    .spark/bin/python -m orchestration.spark          build seeds and models, write the tables
+    .spark/bin/python -m orchestration.spark test     any dbt command with the target spark; the tables after a build
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ from pathlib import Path
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
 from orchestration.sources import dbt_vars, load_sources
 
-# What the pipeline reads of a build; the other models are on the way there.
-SCHEMAS = ("marts", "quality")
+# What the guards read of a build and what is published, and what the publication log is written from.
+PUBLISHED_SCHEMAS = ("marts", "quality")
+LOGGED = (
+    "staging.stg_lake__loads",
+    "intermediate.int_answer_states",
+    "intermediate.int_answer_changes",
+    "intermediate.int_daily_changes",
+)
 BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
 # How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, for data that is no trouble to it. Then
 # most of the time goes into planning and compiling, not into rows; for more, leave all but the memory out.
@@ -38,7 +44,7 @@ SMALL = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run dbt on Spark, by default a whole build; after a build that worked, write its tables. The exit code."""
+    """Run dbt on Spark, by default a build without tests; after one that worked, write its tables. The exit code."""
     settings = Settings.from_env()
     os.environ.update(settings.environment())
     os.environ["DBT_TARGET_PATH"] = str(settings.spark / "dbt")
@@ -49,10 +55,11 @@ def main(arguments: Sequence[str]) -> int:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "spark"]
-    done = dbtRunner().invoke(["--no-use-colors", *(arguments or BUILD), *project, *dbt_vars(load_sources(settings))])
+    command = arguments or BUILD
+    done = dbtRunner().invoke(["--no-use-colors", *command, *project, *dbt_vars(load_sources(settings))])
     if done.exception:
         print(done.exception, file=sys.stderr)
-    if done.success and not arguments:
+    if done.success and command[0] == "build":
         write_tables(settings)
     return 0 if done.success else 1
 
@@ -85,16 +92,17 @@ def write_register(settings: Settings) -> None:
 
 
 def write_tables(settings: Settings) -> None:
-    """Write every table of the published schemas as Parquet files: <schema>/<table>/*.parquet; times are UTC."""
+    """Write what the pipeline reads as Parquet files, <schema>/<table>/*.parquet; times are UTC."""
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     session = SparkSession.builder.getOrCreate()
     session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     session.conf.set("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")  # years before 1900 as they are
-    for schema in SCHEMAS:
-        for row in session.sql(f"show tables in {schema}").collect():
-            table = session.table(f"{schema}.{row.tableName}")
-            table.write.parquet(str(settings.spark_tables / schema / row.tableName))
+    names = list(LOGGED)
+    for schema in PUBLISHED_SCHEMAS:
+        names += [f"{schema}.{row.tableName}" for row in session.sql(f"show tables in {schema}").collect()]
+    for name in names:
+        session.table(name).write.parquet(str(settings.spark_tables.joinpath(*name.split("."))))
 
 
 if __name__ == "__main__":
