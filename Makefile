@@ -101,7 +101,7 @@ test-superset: setup .superset/.installed ## import the bundle into a real Super
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .superset/bin/python -r bi/superset-requirements.txt
 	@touch $@
 
-spark: .spark/.installed ## build every model on Spark from the same lake (needs Java 17): make spark [ARGS=test]
+spark: .spark/.installed ## build every model on Spark from the same lake (needs Java 17): make spark [ARGS=<dbt command>]
 	@.spark/bin/python -m orchestration.spark $(ARGS)
 
 test-spark: setup .spark/.installed ## build two batches on Spark and on DuckDB, and compare (needs Java 17)

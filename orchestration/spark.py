@@ -32,9 +32,12 @@ BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
 # How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, for data that is no trouble to it. Then
 # most of the time goes into planning and compiling, not into rows; for more, leave all but the memory out.
 SMALL = {
-    "spark.driver.memory": "2g",
+    "spark.driver.memory": "3g",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
     "spark.log.level": "ERROR",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.ui.retainedExecutions": "1",
+    "spark.sql.maxPlanStringLength": "1000",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",

@@ -202,7 +202,7 @@ def spark_events(context: dg.AssetExecutionContext, command: Sequence[str], sett
     selected = get_updated_cli_invocation_params_for_context(context, {}, Translator())
     target = settings.spark / "dbt"
     (target / "run_results.json").unlink(missing_ok=True)
-    arguments = [settings.spark_python, "-m", "orchestration.spark", *command, "--log-format", "json"]
+    arguments = [str(settings.spark_python), "-m", "orchestration.spark", *command, "--log-format", "json"]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if not line.startswith("{"):  # Spark's own words

@@ -13,8 +13,8 @@
 {% macro duckdb__register_sources() -%}{%- endmacro %}
 
 {#-
-    Anew each time: a table that is there keeps the list of files it was made with, and goes on reading those alone. The
-    first quoted text of what DuckDB reads is where the files lie.
+    Anew each time, and refreshed: a session keeps the list of the files that a table of this name had, also when it was
+    dropped in between, and goes on reading those alone. The first quoted text of what DuckDB reads is where the files lie.
 -#}
 {% macro spark__register_sources() -%}
     {%- set read = [] -%}
@@ -34,6 +34,7 @@
                 recursiveFileLookup 'true', mergeSchema 'true'
             )
         {%- endcall -%}
+        {%- call statement() -%}refresh table {{ table }}{%- endcall -%}
     {%- endfor -%}
 {%- endmacro %}
 

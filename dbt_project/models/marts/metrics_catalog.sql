@@ -1,16 +1,14 @@
 -- Grain: one numeric column of a published table.
 {%- set columns = ['table_name', 'column_name', 'unit', 'aggregation', 'additive_over', 'formula', 'statistic'] %}
-with listed as (
-    select * from (
-        values
-        {%- for figure in aggregations() %}
-        (
-            {%- for column in columns %}
-            {{- text_literal(figure[column]) if figure[column] else 'null' }}{{ ', ' if not loop.last }}
-            {%- endfor -%}
-        ){{ ',' if not loop.last }}
-        {%- endfor %}
-    ) as figures ({{ columns | join(', ') }})
+with listed ({{ columns | join(', ') }}) as (
+    values
+    {%- for figure in aggregations() %}
+    (
+        {%- for column in columns %}
+        {{- text_literal(figure[column]) if figure[column] else 'null' }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    ){{ ',' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (

@@ -223,7 +223,9 @@ link_hours as (
 busiest_hours as (
     select
         *,
-        row_number() over (partition by survey_id order by responses desc, hour_start asc, channel asc nulls last) as place,
+        row_number() over (
+            partition by survey_id order by responses desc, hour_start asc, channel asc nulls last
+        ) as place,
         median(responses) over (partition by survey_id, channel) as usual_responses
     from link_hours
 ),
