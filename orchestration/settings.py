@@ -59,29 +59,19 @@ class Settings:
 
     `config_dir` has the shape of this repository's root (sources/, seeds/reference/,
     expectations/thresholds.yml and, to override the variables of dbt_project.yml, vars.yml). With `as_known_at` (which
-    carries its time zone), dbt builds what was known at that moment, into files of its own. The `engine` is the target
-    of dbt that a run builds with, duckdb or spark.
+    carries its time zone), dbt builds what was known at that moment, into files of its own.
     """
 
     config_dir: Path
     data_dir: Path
     as_known_at: datetime | None = None
-    engine: str = "duckdb"
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Take NPS_CONFIG_DIR (default: the repository), NPS_DATA_DIR (data/ in it) and NPS_TARGET (duckdb).
-
-        Raises:
-            ConfigError: there is no such target.
-        """
-        engine = os.environ.get("NPS_TARGET") or "duckdb"
-        if engine not in ENGINES:
-            raise ConfigError(f"NPS_TARGET: {engine!r}: choose one of {', '.join(ENGINES)}")
+        """Take NPS_CONFIG_DIR (default: the repository) and NPS_DATA_DIR (default: data/ in it)."""
         return cls(
             config_dir=Path(os.environ.get("NPS_CONFIG_DIR") or ROOT).resolve(),
             data_dir=Path(os.environ.get("NPS_DATA_DIR") or ROOT / "data").resolve(),
-            engine=engine,
         )
 
     @property
@@ -135,6 +125,18 @@ class Settings:
     def dbt_target(self) -> Path:
         """Where dbt writes its manifest, results and logs."""
         return self.data_dir / ("as_known/dbt" if self.as_known_at else "dbt")
+
+    @property
+    def engine(self) -> str:
+        """The target of dbt that a run builds with: NPS_TARGET, else duckdb.
+
+        Raises:
+            ConfigError: there is no such target.
+        """
+        engine = os.environ.get("NPS_TARGET") or ENGINES[0]
+        if engine not in ENGINES:
+            raise ConfigError(f"NPS_TARGET: {engine!r}: choose one of {', '.join(ENGINES)}")
+        return engine
 
     @property
     def spark(self) -> Path:
@@ -266,6 +268,7 @@ class Settings:
             "NPS_CONFIG_DIR": str(self.config_dir),
             "NPS_DATA_DIR": str(self.data_dir),
             "NPS_LAKE": str(self.lake),
+            "NPS_TARGET": self.engine,
             "NPS_DEFINITION": self.definition(),
             # dbt keeps variables of this name out of its logs and files, and out of everything but the profile.
             "DBT_ENV_SECRET_CONTACT_SALT": self.contact_salt,

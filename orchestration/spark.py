@@ -33,8 +33,9 @@ BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
 # most of the time goes into planning and compiling, not into rows; for more, leave all but the memory out.
 SMALL = {
     "spark.driver.memory": "3g",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -Dderby.stream.error.file=/dev/null",
     "spark.log.level": "ERROR",
+    "spark.ui.showConsoleProgress": "false",
     "spark.sql.ui.explainMode": "simple",
     "spark.sql.ui.retainedExecutions": "1",
     "spark.sql.maxPlanStringLength": "1000",

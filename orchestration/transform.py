@@ -201,9 +201,13 @@ def spark_events(context: dg.AssetExecutionContext, command: Sequence[str], sett
         raise dg.Failure(description=f"{settings.spark_python}: not there; make .spark/.installed installs it.")
     selected = get_updated_cli_invocation_params_for_context(context, {}, Translator())
     target = settings.spark / "dbt"
+    target.mkdir(parents=True, exist_ok=True)
     (target / "run_results.json").unlink(missing_ok=True)
     arguments = [str(settings.spark_python), "-m", "orchestration.spark", *command, "--log-format", "json"]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (target.parent / "spark.log").open("w") as log,
+        subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         for line in process.stdout or ():
             if not line.startswith("{"):  # Spark's own words
                 continue

@@ -805,6 +805,34 @@
 {%- endmacro %}
 
 
+{#- Rows of texts, each a mapping by the names of `columns`; what is not there is null. -#}
+{% macro literal_rows(columns, rows) -%}{{ return(adapter.dispatch('literal_rows', 'nps')(columns, rows)) }}{%- endmacro %}
+
+{% macro default__literal_rows(columns, rows) -%}
+    {%- for row in rows %}
+    select
+        {%- for column in columns %}
+        {{ text_literal(row[column]) if row[column] else 'null' }} as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- A union of hundreds takes a minute to analyse. -#}
+{% macro spark__literal_rows(columns, rows) -%}
+    select * from (
+        values
+        {%- for row in rows %}
+        (
+            {%- for column in columns %}
+            {{- text_literal(row[column]) if row[column] else 'null' }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        ){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as literal_rows ({{ columns | join(', ') }})
+{%- endmacro %}
+
+
 {#-
     A CTE that others read more than once: `query` as `name`, which may read the ones named in `reads`, made by this macro
     before. Dear ones only: what an engine keeps by itself need not be told.

@@ -1,14 +1,7 @@
 -- Grain: one numeric column of a published table.
 {%- set columns = ['table_name', 'column_name', 'unit', 'aggregation', 'additive_over', 'formula', 'statistic'] %}
-with listed ({{ columns | join(', ') }}) as (
-    values
-    {%- for figure in aggregations() %}
-    (
-        {%- for column in columns %}
-        {{- text_literal(figure[column]) if figure[column] else 'null' }}{{ ', ' if not loop.last }}
-        {%- endfor -%}
-    ){{ ',' if not loop.last }}
-    {%- endfor %}
+with listed as (
+    {{ literal_rows(columns, aggregations()) }}
 ),
 
 final as (
