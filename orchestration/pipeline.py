@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -68,6 +69,10 @@ def configure_dagster(settings: Settings) -> None:
         "nux: {enabled: false}\n"
         "# DuckDB lets one process write the warehouse: a second run waits for the first.\n"
         "concurrency: {runs: {max_concurrent_runs: 1}}\n"
+        "event_log_storage:\n"
+        "  module: orchestration.event_log\n"
+        "  class: EventLog\n"
+        f"  config: {{base_dir: {json.dumps(str(settings.dagster_home / 'history' / 'runs'))}}}\n"
     )
 
 
