@@ -43,10 +43,16 @@ levels_{{ 2 ** (doubling + 1) }} as (
     group by owner_id, manager_id
 ),
 {% endfor %}
+-- Also whom no list of owners has: an account is theirs, or the cases of nobody are.
 everybody as (
     select owner_id from owners
     union
     select manager_id from levels_1
+    union
+    select owner_id from {{ ref('dim_accounts') }}
+    where owner_id is not null
+    union
+    select '{{ var('follow_up').desk | replace("'", "''") }}' as owner_id
 ),
 
 final as (
