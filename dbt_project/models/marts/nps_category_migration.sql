@@ -113,27 +113,28 @@ steps as (
     window person as (partition by survey_type, contact_id order by wave_number)
 ),
 
+-- Into each wave, and out of it where the next one is without them; in one pass over the people.
+ways as (
+    select 0 as is_out
+    union all
+    select 1 as is_out
+),
+
 moves as (
     select
-        survey_type,
-        account_id,
-        wave_number as to_number,
+        steps.survey_type,
+        steps.account_id,
+        steps.wave_number + ways.is_out as to_number,
         case
-            when previous_number = wave_number - 1 then previous_category
-            when previous_number is null then 'new'
+            when ways.is_out = 1 then steps.category
+            when steps.previous_number = steps.wave_number - 1 then steps.previous_category
+            when steps.previous_number is null then 'new'
             else 'not_asked'
         end as from_category,
-        category as to_category
+        case when ways.is_out = 1 then 'not_asked' else steps.category end as to_category
     from steps
-    union all
-    select
-        survey_type,
-        account_id,
-        wave_number + 1 as to_number,
-        category as from_category,
-        'not_asked' as to_category
-    from steps
-    where coalesce(next_number, 0) <> wave_number + 1
+    cross join ways
+    where ways.is_out = 0 or coalesce(steps.next_number, 0) <> steps.wave_number + 1
 ),
 
 by_account as (
