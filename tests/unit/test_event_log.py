@@ -3,24 +3,22 @@
 from pathlib import Path
 
 import dagster as dg
-import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from orchestration.event_log import EventLog
-from orchestration.pipeline import configure_dagster
+from orchestration.pipeline import configure_dagster, open_instance
 from orchestration.settings import ROOT, Settings
 
 
-def test_the_default_log_reads_what_ours_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_log_reads_what_ours_wrote(tmp_path: Path) -> None:
     settings = Settings(config_dir=ROOT, data_dir=tmp_path)
     configure_dagster(settings)
-    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
 
     @dg.asset(check_specs=[dg.AssetCheckSpec("sound", asset="answers")])
     def answers() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the annotation
         return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="sound", passed=False)])
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         assert isinstance(instance.event_log_storage, EventLog)
         runs = [dg.materialize([answers], instance=instance).run_id for _ in range(2)]
         written = {run: instance.all_logs(run) for run in runs}
