@@ -219,16 +219,16 @@ def _has_cases(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The themes of the cases that were opened in the year before the last one, by number of cases."""
+    """The themes of the cases of the last year, up to the latest one of anybody's, by number of cases."""
     return named_rows(
         connection,
         """
-        with cases as (
-            select themes, opened_date, max(opened_date) over () as last_date
-            from published.marts.detractor_recovery where owner_id in (from domain)
-        ),
-        named as (
-            select unnest(string_split(themes, ', ')) as theme from cases where opened_date > last_date - 365
+        with named as (
+            select unnest(string_split(themes, ', ')) as theme
+            from published.marts.detractor_recovery
+            where
+                owner_id in (from domain)
+                and opened_date > (select max(opened_date) - 365 from published.marts.detractor_recovery)
         )
         select theme, count(*) as cases from named
         where theme <> 'unclassified'
