@@ -120,7 +120,10 @@ def waves(published: Published, filters: Filters) -> dict[str, int]:
     """Pairs of waves by their name, the latest first."""
     rows = published.rows(
         """
-        select distinct from_wave || ' → ' || to_wave as pair, wave_number from marts.nps_category_migration
+        select distinct
+            from_wave || ' → ' || to_wave || case when is_complete then '' else ' (still running)' end as pair,
+            wave_number
+        from marts.nps_category_migration
         where survey_type = $survey_type order by wave_number desc
         """,
         survey_type=filters.survey_type,

@@ -254,10 +254,9 @@ def push_to_postgres(settings: Settings, console: Console) -> int:
     from orchestration import postgres  # noqa: PLC0415
 
     target = postgres.connection_string(os.environ)
-    if not settings.serving.exists():
-        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    served = settings.published_file()
     try:
-        rows = postgres.push(settings.serving, target)
+        rows = postgres.push(served, target)
     except postgres.PushError as error:
         console.print(f"[bold red]PostgreSQL:[/] {escape(str(error))}", soft_wrap=True)
         return FAILURE
@@ -432,8 +431,7 @@ def mf(settings: Settings, arguments: Sequence[str]) -> int:
 
     from orchestration.transform import parsed_manifest  # noqa: PLC0415
 
-    if not settings.serving.exists():
-        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    settings.published_file()
     os.environ.update(settings.environment())
     parsed_manifest(settings, load_sources(settings))
     # mf reads target/ of its project and no other folder, so each data folder gets a project for it.

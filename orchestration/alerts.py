@@ -22,11 +22,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orchestration.loader import flush
 from orchestration.served_file import ask
 from orchestration.settings import ConfigError, Settings, read_yaml
+from orchestration.strict import Strict, fault_message
 
 Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
 CASE_EVENTS = ("new_case", "overdue_case")
@@ -46,11 +47,7 @@ DIGEST_LENGTH = 50
 FAILURES_BORNE = 3
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Target(_Strict):
+class Target(Strict):
     """Who is told of which events; `url` names the environment variable that holds the apprise URLs."""
 
     url: Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
@@ -63,14 +60,14 @@ class Target(_Strict):
         return self.url[2:-1]
 
 
-class Configuration(_Strict):
+class Configuration(Strict):
     """The whole of alerts.yml."""
 
     dagster: str = "http://127.0.0.1:3000"
     dashboard: str | None = None
     nps_drop_period: Literal["day", "week", "month", "quarter", "year"] = "month"
     case_days: Annotated[int, Field(gt=0)] = 30
-    targets: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target] = {}
+    targets: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def _message(fault: Any) -> str:
     # What was written may be a secret that does not belong there: it is never repeated.
     if fault["loc"][-1] == "url":
         return "write ${NAME}, the environment variable that holds the URL, and not the URL"
-    return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+    return fault_message(fault)
 
 
 def send_alerts(settings: Settings) -> list[str]:

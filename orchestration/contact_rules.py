@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestration.settings import Settings
-from orchestration.variables import Strict, SurveyType, checked_variable
+from orchestration.strict import Strict, SurveyType, checked_variable
 
 Days = Annotated[int, Field(ge=0)]
 DaysBack = Annotated[int, Field(gt=0)]

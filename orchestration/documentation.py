@@ -21,7 +21,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from orchestration.settings import DBT_PROJECT_DIR, ROOT, ConfigError, Settings
+from orchestration.served_file import named_rows
+from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
 
 TEMPLATES = Path(__file__).parent
 # Markdown outside docs/, by the page it becomes.
@@ -52,12 +53,11 @@ def write_site(settings: Settings, folder: Path) -> Path:
     Raises:
         ConfigError: nothing is published.
     """
-    if not settings.serving.exists():
-        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    served = settings.published_file()
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "docs" / "images", folder / "images")
     manifest = json.loads((settings.dbt_target / "manifest.json").read_text(encoding="utf-8"))
-    tables = read_tables(settings.serving, manifest)
+    tables = read_tables(served, manifest)
     how_tos = [_markdown_page(path.stem, path) for path in sorted((ROOT / "docs").glob("*.md"))]
     texts = [_markdown_page(name, path) for name, path in PAGES.items()]
     start, *reference = texts
@@ -89,7 +89,7 @@ def write_site(settings: Settings, folder: Path) -> Path:
 def read_tables(serving: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every published table with its comment, rows, owner and example, and of each column type, comment and figure."""
     with duckdb.connect(serving, read_only=True) as connection:
-        tables = _rows(
+        tables = named_rows(
             connection,
             """
             select tables.schema_name || '.' || tables.table_name as name, tables.comment, counted.row_count as rows
@@ -100,7 +100,7 @@ def read_tables(serving: Path, manifest: Mapping[str, Any]) -> list[dict[str, An
             order by name
             """,
         )
-        columns = _rows(
+        columns = named_rows(
             connection,
             """
             select
@@ -110,7 +110,7 @@ def read_tables(serving: Path, manifest: Mapping[str, Any]) -> list[dict[str, An
         )
         figures = {
             (figure["table_name"], figure["column_name"]): figure
-            for figure in _rows(connection, "from marts.metrics_catalog")
+            for figure in named_rows(connection, "from marts.metrics_catalog")
         }
     models = {f"{node['schema']}.{node['name']}": node for node in manifest["nodes"].values()}
     owners = {group["name"]: group["owner"]["name"] for group in manifest["groups"].values()}
@@ -173,12 +173,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["prose"] = prose
     return environment
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    result = connection.execute(query)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
 
 
 def _markdown_page(name: str, source: Path) -> Page:

@@ -212,9 +212,7 @@ def attach_published(connection: duckdb.DuckDBPyConnection, settings: Settings) 
     Raises:
         ConfigError: nothing is published.
     """
-    if not settings.serving.exists():
-        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
-    connection.execute(f"attach {literal(settings.serving)} as published (read_only)")
+    connection.execute(f"attach {literal(settings.published_file())} as published (read_only)")
 
 
 def _open(connection: duckdb.DuckDBPyConnection, settings: Settings, target: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from orchestration.settings import ROOT, ConfigError, Settings, read_yaml
 from orchestration.sources import Name, load_sources
+from orchestration.strict import Strict
 
 START_VALUE = "{incremental.start_value}"
 END_VALUE = "{incremental.end_value}"
@@ -24,15 +25,11 @@ _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 _SECRETS = ("token", "password", "api_key", "client_secret", "access_token")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class Incremental(_Strict):
+class Incremental(Strict):
     """Which records are new: those whose time is after the newest one seen, less the overlap."""
 
     # The record's time; the first of several that has a value counts.
@@ -62,14 +59,14 @@ class Incremental(_Strict):
         return int(moment.timestamp()) if self.format == "epoch_seconds" else moment.strftime(self.format)
 
 
-class LastPage(_Strict):
+class LastPage(Strict):
     """How the last page is told where dlt's paginator cannot: a flag in the answer, or fewer records than asked for."""
 
     flag: str | None = None
     shorter_than: int | None = None
 
 
-class Rows(_Strict):
+class Rows(Strict):
     """The members of an object in a record that become rows of other tables: the first pattern that fits takes one."""
 
     object: str
@@ -78,7 +75,7 @@ class Rows(_Strict):
     tables: dict[Name, str] = Field(min_length=1)
 
 
-class Resource(_Strict):
+class Resource(Strict):
     """One list of records that the API gives."""
 
     path: str
@@ -86,7 +83,7 @@ class Resource(_Strict):
     # it and answers with a progressId, <path>/<progressId> gives the fileId once it is made, <path>/<fileId>/file is a
     # zip file with one JSON in it.
     export: bool = False
-    params: dict[str, str | int | bool] = {}
+    params: dict[str, str | int | bool] = Field(default_factory=dict)
     # Where in the answer the records are: `$` for the answer itself, else field.field.
     data_selector: str = Field(default="$", pattern=r"^(\$|\w+(\.\w+)*)$")
     paginator: str | dict[str, Any] | None = None
@@ -98,7 +95,7 @@ class Resource(_Strict):
     table: Name | None = None
     # The few names that differ from those of sources/<source>.yml: `new: field` renames, `new: object.field` lifts
     # a copy, `prefix_*: object.*` lifts all, `new: resources.parent.field` adds from the parent.
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     names: Literal["as_delivered", "snake_case"] = "as_delivered"
     rows: Rows | None = None
 
@@ -126,7 +123,7 @@ class Resource(_Strict):
         return self
 
 
-class Retry(_Strict):
+class Retry(Strict):
     """How long a fault is borne; a Retry-After of the API comes before the backoff."""
 
     attempts: int = Field(default=6, ge=1)
@@ -137,7 +134,7 @@ class Retry(_Strict):
     wait_header: str | None = None
 
 
-class Extractor(_Strict):
+class Extractor(Strict):
     """The API of one source."""
 
     source: Name

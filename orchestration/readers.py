@@ -618,11 +618,12 @@ def _encoding(file: Path, scan: Scan) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if scan.has_nul:
-        # Mostly ASCII text in UTF-16 has a NUL as every other byte; anything else with NULs is no text.
+        # Mostly ASCII text in UTF-16 has a NUL as nearly every other byte, and few among the others (U+4E00 has one);
+        # anything else with NULs is no text.
         even, odd = head[0::2].count(0), head[1::2].count(0)
-        if odd > len(head) / 5 and not even:
+        if odd > len(head) / 5 and odd > 2 * even:
             return "utf-16-le"
-        if even > len(head) / 5 and not odd:
+        if even > len(head) / 5 and even > 2 * odd:
             return "utf-16-be"
         return "utf-8"
     return "utf-8" if scan.is_utf8 or _is_damaged_utf8(file) else "cp1252"

@@ -17,8 +17,8 @@ from orchestration.reference_lines import (
     repeated_faults,
 )
 from orchestration.settings import ConfigError, Settings
+from orchestration.strict import SurveyType
 from orchestration.themes import check_themes
-from orchestration.variables import SurveyType
 
 SURVEY_TYPES = get_args(SurveyType)
 WAVES = ("survey", "month", "quarter", "year")

@@ -16,6 +16,7 @@ import duckdb
 import jinja2
 
 from orchestration.export import attach_published, draft_of, finish, note_domain
+from orchestration.served_file import named_rows
 from orchestration.settings import Settings
 from orchestration.summary import points
 
@@ -70,7 +71,7 @@ def write_report(settings: Settings, owner_id: str, target: Path) -> None:
 
 def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: ZoneInfo) -> Report:
     """Ask the attached database `published` about the owners in the temporary table `domain`."""
-    owner = _rows(
+    owner = named_rows(
         connection,
         """
         select
@@ -84,7 +85,7 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         """,
         owner=owner_id,
     )[0]
-    scorecards = _rows(
+    scorecards = named_rows(
         connection,
         """
         select * from published.marts.nps_by_owner
@@ -94,7 +95,7 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         owner=owner_id,
         scope="domain" if owner["reports"] else "own",
     )
-    silent = _rows(
+    silent = named_rows(
         connection,
         """
         select
@@ -113,7 +114,7 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
     cases = _open_cases(connection) if has_cases else []
     for case in cases:
         case["due_at"] = case["due_at"].replace(tzinfo=ZoneInfo("UTC")).astimezone(zone)
-    published_at = _rows(connection, "select published_at from published.quality.publication")[0]["published_at"]
+    published_at = named_rows(connection, "select published_at from published.quality.publication")[0]["published_at"]
     return Report(
         owner=owner,
         published_at=published_at.replace(tzinfo=ZoneInfo("UTC")).astimezone(zone),
@@ -152,12 +153,6 @@ def period_name(grain: str, start: date, end: date) -> str:
     return f"{start:%b %Y}–{end:%b %Y}"
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[Row]:
-    result = connection.execute(query, parameters or None)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
-
-
 def _cards(scorecards: list[Row]) -> list[Row]:
     """Of each survey type the last complete quarter, or the year so far where that quarter has too few answers."""
     cards = []
@@ -193,7 +188,7 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     """The latest comments, detractors first; an account that left the domain is not named."""
     comments = []
     for category, count in COMMENTS.items():
-        comments += _rows(
+        comments += named_rows(
             connection,
             """
             select
@@ -220,20 +215,20 @@ def _has_cases(connection: duckdb.DuckDBPyConnection) -> bool:
         select 1 from duckdb_tables()
         where database_name = 'published' and schema_name = 'marts' and table_name = 'detractor_recovery'
     """
-    return bool(_rows(connection, query))
+    return bool(named_rows(connection, query))
 
 
 def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The themes of the cases that were opened in the year before the last one, by number of cases."""
-    return _rows(
+    """The themes of the cases of the last year, up to the latest one of anybody's, by number of cases."""
+    return named_rows(
         connection,
         """
-        with cases as (
-            select themes, opened_date, max(opened_date) over () as last_date
-            from published.marts.detractor_recovery where owner_id in (from domain)
-        ),
-        named as (
-            select unnest(string_split(themes, ', ')) as theme from cases where opened_date > last_date - 365
+        with named as (
+            select unnest(string_split(themes, ', ')) as theme
+            from published.marts.detractor_recovery
+            where
+                owner_id in (from domain)
+                and opened_date > (select max(opened_date) - 365 from published.marts.detractor_recovery)
         )
         select theme, count(*) as cases from named
         where theme <> 'unclassified'
@@ -245,7 +240,7 @@ def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 def _open_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     """Cases that are not resolved, overdue ones first."""
-    return _rows(
+    return named_rows(
         connection,
         """
         select

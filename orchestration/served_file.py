@@ -85,6 +85,13 @@ def ask(served: Path, query: str) -> list[tuple[Any, ...]]:
         return []
 
 
+def named_rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The rows of a query, each by the names of its columns."""
+    result = connection.execute(query, parameters or None)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
+
+
 def create(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, TableRows]:
     """Write every table of the attached database `warehouse` into a new file, which stays attached as `published`."""
     connection.execute(f"attach {literal(file)} as published (storage_version '{STORAGE_VERSION}')")

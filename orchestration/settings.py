@@ -96,6 +96,16 @@ class Settings:
         """The published file."""
         return self.data_dir / "serving" / "nps.duckdb"
 
+    def published_file(self) -> Path:
+        """The published file, for who needs one.
+
+        Raises:
+            ConfigError: nothing is published.
+        """
+        if not self.serving.exists():
+            raise ConfigError(f"{self.serving}: nothing is published yet; run the pipeline first")
+        return self.serving
+
     @property
     def previous_publications(self) -> Path:
         """The files published before, <publication id>.duckdb; `publications_kept` says how many."""

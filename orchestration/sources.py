@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from expectations.thresholds import read_thresholds
 from orchestration.settings import ConfigError, Settings, read_yaml
+from orchestration.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class _Strict(BaseModel):
-    """A mapping in which an unknown key is an error, so that a typing mistake is not a silent default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def check_zone(zone: str) -> str:
@@ -39,7 +34,7 @@ def check_zone(zone: str) -> str:
     return zone
 
 
-class TimeColumn(_Strict):
+class TimeColumn(Strict):
     """A column that holds a time: strptime format, or iso8601, epoch_seconds, epoch_milliseconds."""
 
     column: str
@@ -47,14 +42,14 @@ class TimeColumn(_Strict):
     time_zone: Annotated[str, BeforeValidator(check_zone)] = "UTC"
 
 
-class Flag(_Strict):
+class Flag(Strict):
     """A yes/no read from a column: yes where its text is one of `values`."""
 
     column: str
     values: list[str] = Field(min_length=1)
 
 
-class Survey(_Strict):
+class Survey(Strict):
     """Which survey a row belongs to: one for the whole file, or a column."""
 
     value: str | None = None
@@ -67,7 +62,7 @@ class Survey(_Strict):
         return self
 
 
-class _File(_Strict):
+class _File(Strict):
     files: str
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     contact: str | None = None  # the CRM's key of the person a row is about
@@ -89,7 +84,7 @@ class _FileTable(_File):
     respondent: str | None = None
     name: str | None = None  # of that person; hidden wherever it is mentioned
     channel: str | None = None
-    segments: dict[Name, str] = {}
+    segments: dict[Name, str] = Field(default_factory=dict)
 
     def person(self) -> Person:
         """Who answered or was asked."""
@@ -187,7 +182,7 @@ class FollowUpFile(_File):
         return Guard()
 
 
-class FileSource(_Strict):
+class FileSource(Strict):
     """A source of `kind: file`."""
 
     source: Name
@@ -209,7 +204,7 @@ class FileSource(_Strict):
         return {name: part for name, part in parts.items() if part}
 
 
-class Guard(_Strict):
+class Guard(Strict):
     """What the guard of new files looks at: the columns of score and time, and the rows they apply to."""
 
     score: str | None = None
@@ -217,7 +212,7 @@ class Guard(_Strict):
     where: str = "true"
 
 
-class Person(_Strict):
+class Person(Strict):
     """Which columns say whom a row is about; where one is not delivered, it says nothing.
 
     `keys` hold the source's own keys of that person, `names` the parts of the name in their order; `others` hold keys
@@ -234,14 +229,14 @@ class Person(_Strict):
         return {*self.names, *([self.email] if self.email else [])}
 
 
-class VendorTable(_Strict):
+class VendorTable(Strict):
     """One table of a vendor's export."""
 
     files: str
     columns: list[str] = Field(min_length=1)
-    optional_columns: list[str] = []
+    optional_columns: list[str] = Field(default_factory=list)
     # What names or describes a person, or is free text that may: never shown in the quarantine, emptied by `forget`.
-    personal_columns: list[str] = []
+    personal_columns: list[str] = Field(default_factory=list)
     person: Person = Person()
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     is_required: bool = True
@@ -250,7 +245,7 @@ class VendorTable(_Strict):
     segments_of: Literal["account", "contact"] | None = None
 
 
-class VendorSource(_Strict):
+class VendorSource(Strict):
     """A source with its own staging folder in dbt."""
 
     source: Name

@@ -30,17 +30,16 @@ def write_bundle(settings: Settings, target: Path, served_at: str | None = None)
     Raises:
         ConfigError: nothing is published, or a dataset asks for what the published file does not have.
     """
-    if not settings.serving.exists():
-        raise ConfigError(f"{settings.serving}: nothing is published yet; run the pipeline first")
+    served = settings.published_file()
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        duckdb.connect(settings.serving, read_only=True) as published,
+        duckdb.connect(served, read_only=True) as published,
         zipfile.ZipFile(draft_of(target), "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for path in sorted(BUNDLE.rglob("*.yaml")):
             content = read_yaml(path)
             if "sqlalchemy_uri" in content:
-                content["sqlalchemy_uri"] = f"duckdb:///{served_at or settings.serving}"
+                content["sqlalchemy_uri"] = f"duckdb:///{served_at or served}"
             if "columns" in content:
                 content["columns"] = _columns(published, content, path)
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

@@ -44,6 +44,8 @@ class _Project:
                 "ref": lambda name: name,
                 "var": lambda name: {**self.defaults, **self.variables}[name],
                 "adapter": self,
+                "config": lambda **_: "",
+                "is_incremental": lambda: False,
             }
         )
 

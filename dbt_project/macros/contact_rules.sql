@@ -1,16 +1,9 @@
 {#- How often anybody may be asked: the variable `contact_rules`. Nothing else reads it. -#}
 
 {#-
-    Was it within the rules to ask a person at `sent_at`? The relation `before` has when a survey reached them last before:
-    any_sent_at, and <survey type>_sent_at for each type; empty where none did.
+    The first moment at which a person may be asked by a survey of this type; empty where they never were before. The
+    relation `before` has when a survey reached them last: any_sent_at, and <survey type>_sent_at for each type.
 -#}
-{% macro is_within_contact_rules(sent_at, survey_type, before, opted_out_at) -%}
-    coalesce({{ opted_out_at }} > {{ sent_at }}, true)
-    and coalesce({{ sent_at }} >= {{ asked_again_at(survey_type, before) }}, true)
-{%- endmacro %}
-
-
-{#- The first moment at which the person may be asked by a survey of this type; empty where they never were before. -#}
 {% macro asked_again_at(survey_type, before) -%}
     {%- set days = var('contact_rules').days_between -%}
     greatest(

@@ -40,7 +40,7 @@
         'answers': {
             'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
             'segments': segments_with_total(),
-            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable'],
+            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable', 'owner_id'],
         },
         'invitations': {
             'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],
@@ -54,6 +54,7 @@
         {%- do fact.columns.extend(match_columns()) -%}
         {%- do fact.columns.extend(fact.segments | map(attribute='name') | reject('equalto', 'all')) -%}
     {%- endfor -%}
+    {%- do facts.answers.columns.extend(var('scorecard_segments') | reject('in', facts.answers.columns) | list) -%}
     {{- return(facts) -}}
 {%- endmacro %}
 

@@ -9,10 +9,16 @@
 {%- endmacro %}
 
 
-{#- Is an answer of the fact a case? -#}
-{% macro is_case() -%}
+{#- Is an answer of the fact one that is followed up, whenever it was given? -#}
+{% macro is_followed_up() -%}
     category = 'detractor'
     and survey_type in ({{ literals(var('follow_up').survey_types) }})
+{%- endmacro %}
+
+
+{#- Is it a case as of now? -#}
+{% macro is_case() -%}
+    {{ is_followed_up() }}
     and response_date >= {{ first_case_date() }}
     and submitted_at <= {{ as_of_moment() }}
 {%- endmacro %}

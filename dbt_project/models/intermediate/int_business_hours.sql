@@ -5,7 +5,6 @@ with bounds as (
         {{ add_days('min(response_date)', -2) }} as first_day,
         {{ add_days('max(response_date)', calendar_days_ahead()) }} as last_day
     from {{ ref('fct_nps_responses') }}
-    where response_date >= {{ first_case_date() }}
 ),
 
 spine as (

@@ -1,12 +1,21 @@
--- Grain: one counted detractor answer that is to be followed up, with the time by which.
-with answers as (
+-- Grain: one counted detractor answer of a survey that is followed up, with the time by which: whenever it was given,
+-- since which of them are cases depends on the moment as of which.
+{{ config(materialized = 'incremental', unique_key = 'response_id', meta = {'present': 'opened_at'}) }}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as response_id from {{ changed('fct_nps_responses', 'response_id') }} as answers
+),
+{% endif %}
+answers as (
     select
         response_id,
         submitted_at as opened_at,
         {{ answer_calendar() }} as calendar,
         {{ answer_seconds() }} as seconds_allowed
-    from {{ ref('fct_nps_responses') }}
-    where {{ is_case() }}
+    from {{ concerned(ref('fct_nps_responses'), 'response_id', 'select response_id from affected') }}
+    where {{ is_followed_up() }}
 ),
 
 business_hours as (
@@ -82,4 +91,4 @@ final as (
             and numbered.due_second <= hours_of_days.seconds_before + hours_of_days.working_seconds
 )
 
-select * from final
+{{ with_removed_keys('final', 'response_id') }}

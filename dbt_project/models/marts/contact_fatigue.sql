@@ -3,8 +3,7 @@
 {%- set forgotten_days = rules.get('forgotten_days', {}) %}
 {#- As far back as any rule looks; for who was forgotten, who must have been asked once, as long again. -#}
 {%- set days_back = [
-    rules.days_between.values() | max, 2 * ((forgotten_days.values() | list) + [0]) | max, rules.account.days,
-    var('trailing_window_days'),
+    rules.days_between.values() | max, 2 * ((forgotten_days.values() | list) + [0]) | max, var('trailing_window_days'),
 ] | max %}
 
 with contacts as (
@@ -14,20 +13,6 @@ with contacts as (
     from {{ ref('dim_contacts') }} as dim_contacts
     left join {{ ref('dim_accounts') }} as accounts on dim_contacts.account_id = accounts.account_id
     where not dim_contacts.is_staff and not dim_contacts.is_deleted
-),
-
-invitations as (
-    select
-        contact_id,
-        account_id,
-        survey_type,
-        sent_at,
-        is_within_contact_rules
-    from {{ ref('fct_survey_invitations') }}
-    where
-        delivered_at is not null
-        and sent_at > {{ add_hours(as_of_moment(), -24 * days_back) }}
-        and sent_at <= {{ as_of_moment() }}
 ),
 
 asked as (
@@ -43,18 +28,30 @@ asked as (
         count(case when is_recent then 1 end) as recent_invitations
     from (
         select
-            *,
+            contact_id,
+            survey_type,
+            sent_at,
+            is_within_contact_rules,
             sent_at > {{ add_hours(as_of_moment(), -24 * var('trailing_window_days')) }} as is_recent
-        from invitations
-    ) as numbered
-    where contact_id is not null
+        from {{ ref('fct_survey_invitations') }}
+        where
+            contact_id is not null
+            and delivered_at is not null
+            and sent_at > {{ add_hours(as_of_moment(), -24 * days_back) }}
+            and sent_at <= {{ as_of_moment() }}
+    ) as invitations
     group by contact_id
 ),
 
+-- The invitations of a month, read by themselves: what is named once is not written down whole.
 asked_accounts as (
     select account_id
-    from invitations
-    where account_id is not null and sent_at > {{ add_hours(as_of_moment(), -24 * rules.account.days) }}
+    from {{ ref('fct_survey_invitations') }}
+    where
+        account_id is not null
+        and delivered_at is not null
+        and sent_at > {{ add_hours(as_of_moment(), -24 * rules.account.days) }}
+        and sent_at <= {{ as_of_moment() }}
     group by account_id
     having count(*) >= {{ rules.account.invitations }}
 ),

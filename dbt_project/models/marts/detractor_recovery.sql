@@ -1,21 +1,28 @@
 -- Grain: one counted detractor answer that is to be followed up: a case, with where it stands.
 {%- set desk = text_literal(var('follow_up').desk) %}
-with cases as (
+with followed_up as (
     select
-        cases.response_id,
-        cases.opened_at,
-        cases.due_at,
-        answers.survey_id,
-        answers.survey_type,
-        answers.touchpoint,
-        answers.contact_id,
-        answers.account_id,
-        answers.owner_id as owner_when_opened_id,
-        answers.response_date,
-        answers.score,
-        answers.comment
-    from {{ ref('int_detractor_cases') }} as cases
-    left join {{ ref('fct_nps_responses') }} as answers on cases.response_id = answers.response_id
+        response_id,
+        survey_id,
+        survey_type,
+        touchpoint,
+        contact_id,
+        account_id,
+        owner_id as owner_when_opened_id,
+        response_date,
+        score,
+        comment
+    from {{ ref('fct_nps_responses') }}
+    where {{ is_case() }}
+),
+
+cases as (
+    select
+        followed_up.*,
+        deadlines.opened_at,
+        deadlines.due_at
+    from followed_up
+    left join {{ ref('int_detractor_cases') }} as deadlines on followed_up.response_id = deadlines.response_id
 ),
 
 follow_ups as (

@@ -3,7 +3,10 @@
 {#- Chains of up to 2 ^ doublings levels are followed; hierarchy_is_followed_to_its_end fails when one is longer. -#}
 {%- set doublings = 6 %}
 
-{#- Everybody stands above themselves at no distance, also who is named as a manager alone. -#}
+{#-
+    Everybody stands above themselves at no distance, also who is named as a manager alone, and whom no list of owners has:
+    an account is theirs, or the cases of nobody are.
+-#}
 {%- set levels %}
     with owners as (
         select
@@ -25,6 +28,11 @@
         select owner_id from owners
         union
         select manager_id from managed
+        union
+        select owner_id from {{ ref('dim_accounts') }}
+        where owner_id is not null
+        union
+        select {{ text_literal(var('follow_up').desk) }} as owner_id
     )
 
     select

@@ -119,7 +119,7 @@ opt_outs as (
     group by respondents.contact_id
 ),
 
--- What reached a person, and when the one before it was sent. Read by itself: wide rows are dear to rank.
+-- What reached a person, read by itself: wide rows are dear to rank.
 reached as (
     select
         invitations.invitation_id,
@@ -146,20 +146,32 @@ reached as (
     {%- endif %}
 ),
 
--- One order for all of them: to sort by survey type as well would take as long again.
+-- When others had reached the person before: one order for every type, by hashes, which are sorted in a third of the time.
 {%- set earlier -%}
-    over (partition by contact_id order by sent_at, invitation_id rows between unbounded preceding and 1 preceding)
+    over (
+        partition by {{ key_hash(['contact_id']) }}
+        order by sent_at, {{ key_hash(['invitation_id']) }}
+        rows between unbounded preceding and 1 preceding
+    )
 {%- endset %}
 
 spaced as (
     select
         invitation_id,
+        survey_type,
+        sent_at,
         {%- for type in survey_types() %}
         max(case when survey_type = '{{ type }}' then sent_at end) {{ earlier }} as {{ type }}_sent_at,
         {%- endfor %}
         max(sent_at) {{ earlier }} as any_sent_at
     from reached
     where sent_at is not null
+),
+
+-- These alone are looked up: most invitations are not among them.
+too_soon as (
+    select invitation_id from spaced
+    where sent_at < {{ asked_again_at('survey_type', 'spaced') }}
 ),
 
 found as (
@@ -201,10 +213,8 @@ found as (
             else 'silent'
         end as outcome,
         case
-            when spaced.invitation_id is not null
-                then {{ is_within_contact_rules(
-                    'asked.sent_at', 'surveys.survey_type', 'spaced', 'opt_outs.opted_out_at'
-                ) }}
+            when asked.delivered_at is not null and respondents.contact_id is not null
+                then too_soon.invitation_id is null and coalesce(opt_outs.opted_out_at > asked.sent_at, true)
         end as is_within_contact_rules
     from asked
     inner join surveys
@@ -218,7 +228,7 @@ found as (
             and asked.source_account_id = account_aliases.account_alias
     left join answered on asked.invitation_id = answered.invitation_id
     left join opt_outs on respondents.contact_id = opt_outs.contact_id
-    left join spaced on asked.invitation_id = spaced.invitation_id
+    left join too_soon on asked.invitation_id = too_soon.invitation_id
     {%- if segments_from('contact') %}
     left join contacts on respondents.contact_id = contacts.contact_id
     {%- endif %}

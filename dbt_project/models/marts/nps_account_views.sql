@@ -20,7 +20,9 @@
             period_grain,
             period_start,
             period_end,
-            cast({{ add_days('period_end', 1) }} as timestamp) as ended_at
+            {{ local_as_utc(
+                'cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')
+            ) }} as ended_at
         from periods
     ),
 

@@ -87,7 +87,7 @@ people as (
         account_id,
         count(*) as contacts
     from {{ ref('dim_contacts') }}
-    where account_id is not null and not is_staff
+    where account_id is not null and not is_staff and not is_deleted
     group by account_id
 ),
 

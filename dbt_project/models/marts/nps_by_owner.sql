@@ -6,27 +6,7 @@
 {%- set cell = ['survey_type', 'scope', 'owner_id', 'segment', 'segment_value'] %}
 
 with answers as (
-    select
-        responses.survey_type,
-        coalesce(responses.owner_id, 'unknown') as owner_id,
-        {%- for segment in segments if segment != 'all' %}
-        responses.{{ segment }},
-        {%- endfor %}
-        dates.quarter_start,
-        dates.year_start,
-        {%- for count, condition in counts.items() %}
-        count(case when {{ condition }} then 1 end) as {{ count }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('fct_nps_responses') }} as responses
-    inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
-    group by
-        responses.survey_type,
-        coalesce(responses.owner_id, 'unknown'),
-        {%- for segment in segments if segment != 'all' %}
-        responses.{{ segment }},
-        {%- endfor %}
-        dates.quarter_start,
-        dates.year_start
+    select * from {{ ref('int_owner_counts') }}
 ),
 
 managers as (

@@ -13,25 +13,35 @@ with survey_days as (
             {%- set period = 'cast(dates.' ~ wave ~ '_start as ' ~ dbt.type_string() ~ ')' %}
             when '{{ survey_type }}' then {{ 'days.survey_id' if wave == 'survey' else period }}
             {%- endfor %}
-        end as wave
+        end as wave,
+        case
+            {%- for survey_type, wave in var('waves').items() if wave != 'survey' %}
+            when days.survey_type = '{{ survey_type }}' then dates.{{ wave }}_end
+            {%- endfor %}
+            when days.delivered > 0 then days.count_date
+        end as last_sent
     from {{ ref('int_survey_days') }} as days
     inner join {{ ref('dim_dates') }} as dates on days.count_date = dates.date_day
     where days.survey_type in {{ in_waves }}
 ),
 
+-- A wave is over once the last invitation had time to be answered.
 waves as (
     select
-        survey_type,
-        wave,
-        row_number() over (partition by survey_type order by first_date, wave) as wave_number
+        spans.survey_type,
+        spans.wave,
+        {{ add_days('spans.last_sent', var('guard_windows').settle_days) }} <= last_day.last_date as is_complete,
+        row_number() over (partition by spans.survey_type order by spans.first_date, spans.wave) as wave_number
     from (
         select
             survey_type,
             wave,
-            min(count_date) as first_date
+            min(count_date) as first_date,
+            coalesce(max(last_sent), max(count_date)) as last_sent
         from survey_days
         group by survey_type, wave
-    ) as first_days
+    ) as spans
+    cross join {{ ref('int_last_day') }} as last_day
 ),
 
 wave_days as (
@@ -103,27 +113,28 @@ steps as (
     window person as (partition by survey_type, contact_id order by wave_number)
 ),
 
+-- Into each wave, and out of it where the next one is without them; in one pass over the people.
+ways as (
+    select 0 as is_out
+    union all
+    select 1 as is_out
+),
+
 moves as (
     select
-        survey_type,
-        account_id,
-        wave_number as to_number,
+        steps.survey_type,
+        steps.account_id,
+        steps.wave_number + ways.is_out as to_number,
         case
-            when previous_number = wave_number - 1 then previous_category
-            when previous_number is null then 'new'
+            when ways.is_out = 1 then steps.category
+            when steps.previous_number = steps.wave_number - 1 then steps.previous_category
+            when steps.previous_number is null then 'new'
             else 'not_asked'
         end as from_category,
-        category as to_category
+        case when ways.is_out = 1 then 'not_asked' else steps.category end as to_category
     from steps
-    union all
-    select
-        survey_type,
-        account_id,
-        wave_number + 1 as to_number,
-        category as from_category,
-        'not_asked' as to_category
-    from steps
-    where coalesce(next_number, 0) <> wave_number + 1
+    cross join ways
+    where ways.is_out = 0 or coalesce(steps.next_number, 0) <> steps.wave_number + 1
 ),
 
 by_account as (
@@ -166,6 +177,7 @@ final as (
         cast(shared.to_number as integer) as wave_number,
         earlier.wave as from_wave,
         later.wave as to_wave,
+        later.is_complete,
         shared.from_category,
         shared.to_category,
         cast(sum(shared.contacts) as bigint) as contacts,
@@ -177,7 +189,8 @@ final as (
         on shared.survey_type = earlier.survey_type and shared.to_number = earlier.wave_number + 1
     inner join waves as later on shared.survey_type = later.survey_type and shared.to_number = later.wave_number
     group by
-        shared.survey_type, shared.to_number, earlier.wave, later.wave, shared.from_category, shared.to_category
+        shared.survey_type, shared.to_number, earlier.wave, later.wave, later.is_complete, shared.from_category,
+        shared.to_category
 )
 
 select * from final

@@ -1,4 +1,4 @@
--- Grain: one delivered row of a task that shows when somebody worked on it.
+-- Grain: one delivered row of a task that shows when somebody worked on it, or that asks somebody for a reference.
 with source as (
     select * from {{ source('salesforce', 'task') }}
 ),
@@ -48,5 +48,6 @@ renamed as (
     from typed
 )
 
+-- Who is to be asked for a reference is not asked by a second colleague as well.
 select * from renamed
-where contacted_at is not null
+where contacted_at is not null or activity_type in ({{ literals(var('advocacy').activity_types) }})

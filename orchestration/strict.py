@@ -1,4 +1,4 @@
-"""A variable of dbt_project.yml that has parts, checked before anything runs."""
+"""Configuration of a fixed shape, checked before anything runs: an unknown key is a fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SurveyType = Literal["relationship", "transactional", "episodic"]
 
 
 class Strict(BaseModel):
-    """A part of a variable: a key that is not declared is refused."""
+    """A mapping in which an unknown key is an error, so that a typing mistake is not a silent default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,8 +20,13 @@ class Strict(BaseModel):
 AnyStrict = TypeVar("AnyStrict", bound=Strict)
 
 
+def fault_message(fault: Any) -> str:
+    """What pydantic found wrong, in words that need no manual."""
+    return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+
+
 def checked_variable(settings: Settings, name: str, shape: type[AnyStrict]) -> AnyStrict:
-    """The variable `name`, which must have this shape.
+    """The variable `name` of dbt_project.yml, which must have this shape.
 
     Raises:
         ConfigError: it has another; each line of the message names the file, the key and the fault.
@@ -31,9 +36,5 @@ def checked_variable(settings: Settings, name: str, shape: type[AnyStrict]) -> A
     except ValidationError as error:
         path = settings.config_dir / "vars.yml"
         place = path if path.exists() else DBT_PROJECT_DIR / "dbt_project.yml"
-        raise ConfigError("\n".join(f"{place}: {_sentence(name, fault)}" for fault in error.errors())) from None
-
-
-def _sentence(name: str, fault: Any) -> str:
-    key = ".".join(str(part) for part in (name, *fault["loc"]))
-    return f"{key}: {'unknown key' if fault['type'] == 'extra_forbidden' else fault['msg']}"
+        faults = [(".".join(map(str, (name, *fault["loc"]))), fault_message(fault)) for fault in error.errors()]
+        raise ConfigError("\n".join(f"{place}: {key}: {message}" for key, message in faults)) from None

@@ -1,0 +1,62 @@
+-- Grain: one owner and survey type in one quarter, for one value of each of `scorecard_segments` together: what the
+-- scorecards are made of. In an incremental build the answers that left and came are counted.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'quarter_start',
+    meta = {'present': 'survey_type'}
+) }}
+{%- set fact = counted_facts().answers %}
+{%- set cell = ['survey_type', 'owner_id'] + var('scorecard_segments') + ['quarter_start', 'year_start'] %}
+
+with answers as (
+    select
+        answers.*,
+        dates.quarter_start,
+        dates.year_start
+    from (
+        select * from {{ rows_to_count(fact) }}
+    ) as answers
+    inner join {{ ref('dim_dates') }} as dates on answers.response_date = dates.date_day
+),
+{% if is_incremental() %}
+affected as (
+    select distinct quarter_start from answers
+),
+{% endif %}
+counts as (
+    select
+        survey_type,
+        coalesce(owner_id, 'unknown') as owner_id,
+        {%- for segment in var('scorecard_segments') %}
+        {{ segment }},
+        {%- endfor %}
+        quarter_start,
+        year_start,
+        {%- for count, condition in fact.counts.items() %}
+        {{ counted(condition) }} as {{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from answers
+    group by
+        survey_type, coalesce(owner_id, 'unknown'), {{ var('scorecard_segments') | join(', ') ~ ', ' if var('scorecard_segments') }}quarter_start, year_start
+    {%- if is_incremental() %}
+    union all
+    select
+        {{ cell | join(', ') }}, {{ fact.counts | join(', ') }}
+    from {{ this }}
+    where quarter_start in (select affected.quarter_start from affected)
+    {%- endif %}
+),
+
+final as (
+    select
+        {{ cell | join(', ') }},
+        {%- for count in fact.counts %}
+        cast(sum({{ count }}) as bigint) as {{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from counts
+    group by {{ cell | join(', ') }}
+    -- Where the last answer left, a full build has no row either.
+    having sum(responses) > 0
+)
+
+{{ with_removed_keys('final', 'quarter_start') }}
