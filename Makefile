@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev dashboard test test-superset lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,8 @@ setup: .venv/.installed ## install everything, pinned, into .venv
 demo: setup ## load the sample company, run the whole pipeline, show the result
 	@$(NPS) demo
 
-run: setup ## run the pipeline over your own files in data/landing
-	@$(NPS) run
+run: setup $(if $(filter spark,$(TARGET)),.spark/.installed) ## run the pipeline over your own files in data/landing [TARGET=spark]
+	@$(if $(TARGET),NPS_TARGET=$(TARGET)) $(NPS) run
 
 extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted [FROM=… TO=…]
 	@$(NPS) extract $(SOURCES) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
@@ -101,6 +101,19 @@ test-superset: setup .superset/.installed ## import the bundle into a real Super
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .superset/bin/python -r bi/superset-requirements.txt
 	@touch $@
 
+spark: .spark/.installed ## build every model on Spark from the same lake (needs Java 17): make spark [ARGS=<dbt command>]
+	@.spark/bin/python -m orchestration.spark $(ARGS)
+
+test-spark: setup .spark/.installed ## build two batches on Spark and on DuckDB, and compare (needs Java 17)
+	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark
+
+.spark/.installed: spark-requirements.txt
+	@java -version 2>/dev/null || { echo "Spark needs Java 17: install it, or set JAVA_HOME and PATH"; exit 1; }
+	@test -x .spark/bin/python || $(PYTHON) -m venv .spark
+	@echo "Installing Spark into .spark ..."
+	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .spark/bin/python -r spark-requirements.txt
+	@touch $@
+
 bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes]
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000) $(addprefix --only-,$(ONLY))
 
@@ -111,7 +124,9 @@ lock: setup ## pin new versions into requirements.txt, without addresses
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip compile --quiet --universal --group dev \
 		--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.txt; \
 	$$UV pip compile --quiet --universal --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links --no-header --upgrade bi/superset-requirements.in -o bi/superset-requirements.txt
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade bi/superset-requirements.in -o bi/superset-requirements.txt; \
+	$$UV pip compile --quiet --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade spark-requirements.in -o spark-requirements.txt
 
 clean: ## remove all state: data/
 	rm -rf $${NPS_DATA_DIR:-data} dbt_project/.reference

@@ -34,8 +34,7 @@ from expectations.validation import declare_results
 from orchestration import loader
 from orchestration.publish import publish, settle_log
 from orchestration.settings import ROOT, Settings
-from orchestration.sources import load_sources
-from orchestration.transform import dbt_vars
+from orchestration.sources import dbt_vars, load_sources
 from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5

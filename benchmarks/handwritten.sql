@@ -9,8 +9,8 @@ create schema quality;
 
 -- ------------------------------------------------------------------------------------------------ formulas
 
-create macro points(x) as cast(floor((x) * 10000e0 + 0.5e0) / 10000e0 as decimal(9, 4));
-create macro six_digits(x) as cast(floor((x) * 1000000e0 + 0.5e0) / 1000000e0 as decimal(18, 6));
+create macro points(x) as cast(floor((x) * 10000e0 + 0.500001e0) / 10000e0 as decimal(9, 4));
+create macro six_digits(x) as cast(floor((x) * 1000000e0 + 0.500001e0) / 1000000e0 as decimal(18, 6));
 create macro rate(part, whole) as six_digits(1e0 * (part) / nullif(whole, 0));
 create macro z() as 1.9599639845400536e0;
 create macro nps(p, d, n) as 100e0 * (p - d) / nullif(n, 0);

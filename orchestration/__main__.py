@@ -28,7 +28,7 @@ from orchestration.faults import explained
 from orchestration.loader import LakeFault, hold_lake, registered_loads, verify_loads
 from orchestration.reference import check_reference
 from orchestration.settings import ROOT, ConfigError, Settings
-from orchestration.sources import load_sources
+from orchestration.sources import dbt_vars, load_sources
 
 FAILURE = 1
 SAMPLE_ENDS_ON = "2025-07-01"
@@ -418,8 +418,6 @@ def run_example(name: str, folder: Path, console: Console) -> int:
 
 def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     """Run dbt as the pipeline does: same variables, same target folder."""
-    from orchestration.transform import dbt_vars  # noqa: PLC0415
-
     executable = Path(sys.executable).with_name("dbt")
     takes_vars = [*arguments, *dbt_vars(load_sources(settings))] if arguments else ["--help"]
     environment = os.environ | settings.environment()

@@ -22,6 +22,8 @@ DBT_PROJECT_DIR = ROOT / "dbt_project"
 
 # A moment of UTC as a name of files: names sort as the moments do.
 STAMP = "%Y%m%dT%H%M%S%fZ"
+# The targets of dbt_project/profiles.yml.
+ENGINES = ("duckdb", "spark")
 # A salt that can be guessed is none.
 SHORTEST_SALT = 16
 
@@ -133,6 +135,33 @@ class Settings:
     def dbt_target(self) -> Path:
         """Where dbt writes its manifest, results and logs."""
         return self.data_dir / ("as_known/dbt" if self.as_known_at else "dbt")
+
+    @property
+    def engine(self) -> str:
+        """The target of dbt that a run builds with: NPS_TARGET, else duckdb.
+
+        Raises:
+            ConfigError: there is no such target.
+        """
+        engine = os.environ.get("NPS_TARGET") or ENGINES[0]
+        if engine not in ENGINES:
+            raise ConfigError(f"NPS_TARGET: {engine!r}: choose one of {', '.join(ENGINES)}")
+        return engine
+
+    @property
+    def spark(self) -> Path:
+        """What a build on Spark works with; all of it is made anew."""
+        return self.data_dir / "spark"
+
+    @property
+    def spark_python(self) -> Path:
+        """The Python of the environment that has Spark; NPS_SPARK names its folder of programs."""
+        return Path(os.environ.get("NPS_SPARK") or ROOT / ".spark" / "bin").absolute() / "python"
+
+    @property
+    def spark_tables(self) -> Path:
+        """The tables that Spark built, <schema>/<table>/*.parquet."""
+        return self.spark / "tables"
 
     @property
     def extract_state(self) -> Path:
@@ -249,6 +278,7 @@ class Settings:
             "NPS_CONFIG_DIR": str(self.config_dir),
             "NPS_DATA_DIR": str(self.data_dir),
             "NPS_LAKE": str(self.lake),
+            "NPS_TARGET": self.engine,
             "NPS_DEFINITION": self.definition(),
             # dbt keeps variables of this name out of its logs and files, and out of everything but the profile.
             "DBT_ENV_SECRET_CONTACT_SALT": self.contact_salt,

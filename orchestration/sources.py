@@ -6,6 +6,7 @@ any export to the canonical ones; the mapping itself becomes SQL in dbt (models/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -353,6 +354,11 @@ def load_sources(settings: Settings) -> Sources:
         "expected_every_hours": read_thresholds(settings).expected_every_hours(names),
     }
     return Sources(tables=tuple(tables), dbt_variables=variables)
+
+
+def dbt_vars(sources: Sources) -> list[str]:
+    """The arguments that hand the configuration to dbt; the same for every command, or dbt parses anew."""
+    return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
 
 
 def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[Table]:

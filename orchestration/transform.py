@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,12 +23,15 @@ from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
 from orchestration.served_file import PUBLISHED_SCHEMAS
-from orchestration.settings import DBT_PROJECT_DIR, Settings
-from orchestration.sources import Sources
+from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
+from orchestration.sources import Sources, dbt_vars
+from orchestration.warehouse import fill
 
 # A run with this tag ends after loading when the published file is made from the same loads, code and
 # configuration. Runs started from the Dagster page do not carry it: who clicks wants to see a build.
 ONLY_IF_CHANGED = "nps/only_if_changed"
+# What dbt says when a seed, a model or a test has ended.
+SHOWN_EVENTS = ("LogSeedResult", "LogModelResult", "LogTestResult")
 
 
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]
@@ -54,11 +58,6 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
             return {}
         page = table_page(f"{dbt_resource_props['schema']}.{dbt_resource_props['name']}")
         return {"documentation": dg.MetadataValue.path(str(Settings.from_env().site / page))}
-
-
-def dbt_vars(sources: Sources) -> list[str]:
-    """The arguments that hand the configuration to dbt; the same for every command, or dbt parses anew."""
-    return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
 
 
 def dbt_folders(settings: Settings) -> list[str]:
@@ -128,16 +127,20 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         # The results of an earlier run must not pass for those of one that dbt never began.
         (settings.dbt_target / "run_results.json").unlink(missing_ok=True)
         # Unit tests judge the code, not the data: `make test` runs them, and they take as long as the models.
-        arguments = ["build", "--exclude-resource-type", "unit_test", *dbt_folders(settings), *dbt_vars(sources)]
+        command = ["build", "--exclude-resource-type", "unit_test"]
+        target = settings.spark / "dbt" if settings.engine == "spark" else settings.dbt_target
         try:
-            yield from dbt_events(context, arguments, settings.dbt_target)
+            if settings.engine == "spark":
+                yield from spark_events(context, command, settings)
+            else:
+                yield from dbt_events(context, [*command, *dbt_folders(settings), *dbt_vars(sources)], target)
             if not context.is_subset:
                 stamp.built(fingerprint)
         except dg.Failure:
             verify_loads(settings.lake)
             raise
         finally:
-            results = dbt_test_results(settings.dbt_target, run_id=context.run_id)
+            results = dbt_test_results(target, run_id=context.run_id)
             validation.write_results(results, settings.check_results)
 
     return dbt_build
@@ -181,13 +184,46 @@ def dbt_events(context: dg.AssetExecutionContext, arguments: Sequence[str], targ
     # A daemon: who stops the run does not wait for the model that is being built.
     Thread(target=build, name="dbt", daemon=True).start()
     while (message := messages.get()) is not None:
-        if message.info.name in ("LogSeedResult", "LogModelResult", "LogTestResult"):
+        if message.info.name in SHOWN_EVENTS:
             event = DbtCoreCliEventMessage(raw_event=msg_to_dict(message), event_history_metadata={})
             yield from event.to_default_asset_events(
                 selected.manifest, selected.dagster_dbt_translator, context, target
             )
     if not results[0].success:
         raise dg.Failure(description="\n".join(dbt_failures(target, results[0].exception)))
+
+
+def spark_events(context: dg.AssetExecutionContext, command: Sequence[str], settings: Settings) -> Iterator[Any]:
+    """The same on Spark, in its own environment; the tables then take the place of the warehouse file's.
+
+    Raises:
+        dg.Failure: a sentence per node that failed.
+    """
+    if context.is_subset:
+        raise dg.Failure(description="Spark has every table made anew: materialize all assets together.")
+    if not settings.spark_python.exists():
+        raise dg.Failure(description=f"{settings.spark_python}: not there; make .spark/.installed installs it.")
+    selected = get_updated_cli_invocation_params_for_context(context, {}, Translator())
+    target = settings.spark / "dbt"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "run_results.json").unlink(missing_ok=True)
+    arguments = [str(settings.spark_python), "-m", "orchestration.spark", *command, "--log-format", "json"]
+    with (
+        (target.parent / "spark.log").open("w") as log,
+        subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        for line in process.stdout or ():
+            if not line.startswith("{"):  # Spark's own words
+                continue
+            event = json.loads(line)
+            if event["info"]["name"] in SHOWN_EVENTS:
+                message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+                yield from message.to_default_asset_events(
+                    selected.manifest, selected.dagster_dbt_translator, context, target
+                )
+    if process.returncode:
+        raise dg.Failure(description="\n".join(dbt_failures(target)))
+    fill(settings, target / "manifest.json", datetime.fromisoformat(os.environ["NPS_BUILT_AT"]))
 
 
 def dbt_failures(target: Path, error: BaseException | None = None) -> list[str]:

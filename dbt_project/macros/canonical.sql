@@ -72,7 +72,7 @@
 {#- In a staging model of accounts: is one with this type or stage a customer? Where the CRM does not say, it is. -#}
 {% macro is_customer(customer_type) -%}
     coalesce(nullif(lower(trim({{ customer_type }})), '') in (
-        {%- for type in var('customer_types') %}'{{ type | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for type in var('customer_types') %}{{ text_literal(type | lower) }}{{ ', ' if not loop.last }}{% endfor -%}
     ), true)
 {%- endmacro %}
 

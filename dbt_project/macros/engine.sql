@@ -8,16 +8,42 @@
 {% macro default__type_double() -%}double{%- endmacro %}
 
 
+{#- A text as an SQL literal. Spark reads backslashes in one as escapes, and takes '' for the end of one and the start of the next. -#}
+{% macro text_literal(text) -%}{{ return(adapter.dispatch('text_literal', 'nps')(text)) }}{%- endmacro %}
+
+{% macro default__text_literal(text) -%}'{{ text | string | replace("'", "''") }}'{%- endmacro %}
+
+{% macro spark__text_literal(text) -%}'{{ text | string | replace('\\', '\\\\') | replace("'", "\\'") }}'{%- endmacro %}
+
+
+{#-
+    A regular expression of the project, written for RE2, as a literal for Java's engine to mean the same: \b and (?i) of
+    one know ASCII alone and all letters, those of the other the opposite; $ is the end of the text and nothing before
+    it; a dot matches all but \n; and classes have no named ones within.
+-#}
+{% macro java_expression(pattern) -%}
+    {%- set word = '[0-9A-Za-z_]' -%}
+    {%- set edge = '(?:(?<=' ~ word ~ ')(?!' ~ word ~ ')|(?<!' ~ word ~ ')(?=' ~ word ~ '))' -%}
+    {%- set pattern = pattern | replace('\\b', edge) | replace('[:alnum:]', '0-9A-Za-z')
+        | replace('(?i', '(?iu') | replace('(?:$|', '(?:\\z|') | replace('($|', '(\\z|') | replace('|$)', '|\\z)') -%}
+    {{- return(text_literal('(?d)' ~ (pattern[:-1] ~ '\\z' if pattern.endswith('$') else pattern))) -}}
+{%- endmacro %}
+
+
 {#- Does a text match a regular expression? -#}
 {% macro matches(text, pattern) -%}{{ return(adapter.dispatch('matches', 'nps')(text, pattern)) }}{%- endmacro %}
 
-{% macro duckdb__matches(text, pattern) -%}regexp_matches({{ text }}, '{{ pattern }}'){%- endmacro %}
+{% macro duckdb__matches(text, pattern) -%}regexp_matches({{ text }}, {{ text_literal(pattern) }}){%- endmacro %}
+
+{% macro spark__matches(text, pattern) -%}({{ text }}) rlike {{ java_expression(pattern) }}{%- endmacro %}
 
 
 {#- Does a regular expression, an SQL expression itself, match the whole of a text? A dot matches the end of a line, too. -#}
 {% macro matches_whole(text, pattern) -%}{{ return(adapter.dispatch('matches_whole', 'nps')(text, pattern)) }}{%- endmacro %}
 
 {% macro duckdb__matches_whole(text, pattern) -%}regexp_matches({{ text }}, '^(?s:' || {{ pattern }} || ')$'){%- endmacro %}
+
+{% macro spark__matches_whole(text, pattern) -%}{{ text }} rlike concat('^(?s:', {{ pattern }}, ')\\z'){%- endmacro %}
 
 
 {#- Every match of a regular expression replaced. -#}
@@ -26,7 +52,12 @@
 {%- endmacro %}
 
 {% macro duckdb__replace_matches(text, pattern, replacement) -%}
-    regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
+    regexp_replace({{ text }}, {{ text_literal(pattern) }}, '{{ replacement }}', 'g')
+{%- endmacro %}
+
+{#- Groups are $1 and not \1 here. -#}
+{% macro spark__replace_matches(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, {{ java_expression(pattern) }}, '{{ replacement | replace('\\', '$') }}')
 {%- endmacro %}
 
 
@@ -64,6 +95,37 @@
     ) as phrases
 {%- endmacro %}
 
+{% macro spark__name_phrases(relation, text, keep) -%}
+    {%- set word = "\\p{Lu}[\\p{L}\\p{M}'’.-]*" -%}
+    {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
+    {%- set run = word ~ '(?:\\s+(?:' ~ particle ~ '|' ~ word ~ '))+' -%}
+    select
+        {{ keep | join(', ') }},
+        regexp_replace(array_join(slice(words, first_word, number_of_words), ' '), {{ java_expression("(['’]s)?[.'’-]*$") }}, '')
+            as phrase
+    from (
+        select
+            *,
+            explode(sequence(2, least(4, size(words) - first_word + 1))) as number_of_words
+        from (
+            select
+                *,
+                explode(sequence(1, size(words) - 1)) as first_word
+            from (
+                select
+                    {{ keep | join(', ') }},
+                    split(name_run, {{ java_expression('\\s+') }}) as words
+                from (
+                    select
+                        {{ keep | join(', ') }},
+                        explode(regexp_extract_all({{ text }}, {{ java_expression(run) }}, 0)) as name_run
+                    from {{ relation }}
+                ) as found
+            ) as runs
+        ) as starts
+    ) as phrases
+{%- endmacro %}
+
 
 {#- An aggregate: words and names as one regular expression; a name of several words in any case. -#}
 {% macro any_of_words(words) -%}{{ return(adapter.dispatch('any_of_words', 'nps')(words)) }}{%- endmacro %}
@@ -74,6 +136,31 @@
         || replace(regexp_escape({{ words }}), '\ ', '\s+') || ')', '|'
         order by length({{ words }}) desc, {{ words }}
     )
+{%- endmacro %}
+
+{#- No aggregate joins texts in an order: a list is sorted, its longest words first. -#}
+{% macro spark__any_of_words(words) -%}
+    array_join(
+        transform(
+            array_sort(collect_list(struct(-length({{ words }}) as place, {{ words }} as words))),
+            found -> concat(
+                case when found.words like '% %' then '(?iu:' else '(?:' end,
+                replace(regexp_replace(found.words, '([^0-9A-Za-z\\pL ])', '\\\\$1'), ' ', '\\s+'), ')'
+            )
+        ), '|'
+    )
+{%- endmacro %}
+
+
+{#- An aggregate: texts in their order, as one. -#}
+{% macro joined(text, separator) -%}{{ return(adapter.dispatch('joined', 'nps')(text, separator)) }}{%- endmacro %}
+
+{% macro default__joined(text, separator) -%}
+    {{ dbt.listagg(text, text_literal(separator), 'order by ' ~ text) }}
+{%- endmacro %}
+
+{% macro spark__joined(text, separator) -%}
+    array_join(array_sort(collect_list({{ text }})), {{ text_literal(separator) }})
 {%- endmacro %}
 
 
@@ -92,6 +179,13 @@
     )
 {%- endmacro %}
 
+{% macro spark__replace_words(text, expression, replacement) -%}
+    {%- set whole = "concat('(^|[^\\\\pL])(?:', " ~ expression ~ ", ')(\\\\z|[^\\\\pL])')" -%}
+    regexp_replace(
+        regexp_replace({{ text }}, {{ whole }}, '$1{{ replacement }}$2'), {{ whole }}, '$1{{ replacement }}$2'
+    )
+{%- endmacro %}
+
 
 {#-
     The letters of scripts that write blanks between words, as the inside of a class of a regular expression, by their
@@ -100,7 +194,7 @@
 -#}
 {% macro letters() -%}{{ return(adapter.dispatch('letters', 'nps')()) }}{%- endmacro %}
 
-{% macro duckdb__letters() -%}
+{% macro default__letters() -%}
     a-zA-Z\x{C0}-\x{5FF}\x{620}-\x{963}\x{966}-\x{DFF}\x{10A0}-\x{177F}\x{1800}-\x{1FFF}\x{AC00}-\x{D7A3}
 {%- endmacro %}
 
@@ -111,6 +205,8 @@
 {% macro duckdb__json_text(json, key) -%}
     case when json_valid({{ json }}) then json_extract_string({{ json }}, '$."{{ key }}"') end
 {%- endmacro %}
+
+{% macro spark__json_text(json, key) -%}get_json_object({{ json }}, {{ text_literal("$['" ~ key ~ "']") }}){%- endmacro %}
 
 
 {#-
@@ -139,6 +235,15 @@
     ) as extracted
 {%- endmacro %}
 
+{% macro spark__json_fields(relation, json, fields, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        {%- for column, key in fields.items() %}
+        {{ json_text(json, key | replace('.', "']['")) }} as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+{%- endmacro %}
+
 
 {#-
     One row per element of a JSON list, as columns element and element_number (from 1), with the columns `keep` of
@@ -164,6 +269,21 @@
     ) as lists
 {%- endmacro %}
 
+{% macro spark__json_elements(relation, json, keep, key) -%}
+    select
+        {%- for column in keep %}
+        {{ column.split(' as ') | last }},
+        {%- endfor %}
+        element_place + 1 as element_number,
+        element
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            posexplode(from_json({{ json_text(json, key) if key else json }}, 'array<string>')) as (element_place, element)
+        from {{ relation }}
+    ) as lists
+{%- endmacro %}
+
 
 {#-
     The values at a path like $[*].questions[*].id of a JSON text, as a list of texts, in one pass; empty where there
@@ -175,9 +295,34 @@
     json_extract_string(case when json_valid({{ json }}) then {{ json }} end, '{{ path }}')
 {%- endmacro %}
 
+{#- get_json_object() gives one value of several otherwise than many: the lists are read as such. -#}
+{% macro spark__json_texts_at(json, path) -%}
+    {%- set names = path.split('[*].') -%}
+    {%- set places = (names[1:] | map('replace', '[*]', '') | list) -%}
+    {%- set type = namespace(text='array<string>' if path.endswith('[*]') else 'string') -%}
+    {%- for place in places | reverse -%}
+        {%- for name in place.split('.') | reverse -%}
+            {%- set type.text = 'struct<' ~ name ~ ':' ~ type.text ~ '>' -%}
+        {%- endfor -%}
+        {%- set type.text = 'array<' ~ type.text ~ '>' -%}
+    {%- endfor -%}
+    {%- set found = namespace(sql='from_json(' ~ json ~ ", '" ~ type.text ~ "')") -%}
+    {%- for place in places -%}
+        {%- set values = 'transform(' ~ found.sql ~ ', element -> element.' ~ place ~ ')' -%}
+        {%- set is_list = not loop.last or path.endswith('[*]') -%}
+        {%- set found.sql = 'flatten(filter(' ~ values ~ ', list -> list is not null))' if is_list else values -%}
+    {%- endfor -%}
+    filter({{ found.sql }}, text -> text is not null)
+{%- endmacro %}
+
 
 {#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}
-{% macro json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[1]{%- endmacro %}
+{% macro json_first_text(json, path) -%}{{ return(adapter.dispatch('json_first_text', 'nps')(json, path)) }}{%- endmacro %}
+
+{% macro duckdb__json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[1]{%- endmacro %}
+
+{% macro spark__json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[0]{%- endmacro %}
+
 
 {% macro json_rows_at(relation, json, path, name, keep) -%}
     {{ return(adapter.dispatch('json_rows_at', 'nps')(relation, json, path, name, keep)) }}
@@ -187,6 +332,13 @@
     select
         {{ keep | join(',\n        ') }},
         unnest({{ json_texts_at(json, path) }}) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
+{% macro spark__json_rows_at(relation, json, path, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        explode({{ json_texts_at(json, path) }}) as {{ name }}
     from {{ relation }}
 {%- endmacro %}
 
@@ -209,6 +361,13 @@
     ) as objects
 {%- endmacro %}
 
+{% macro spark__json_entries(relation, json, name, value, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        explode(from_json({{ json }}, 'map<string, string>')) as ({{ name }}, {{ value }})
+    from {{ relation }}
+{%- endmacro %}
+
 
 {#- One row per part of a text that lists several, as column `name`, with the columns `keep` of `relation`. -#}
 {% macro split_parts(relation, text, separator, name, keep) -%}
@@ -222,6 +381,18 @@
     from {{ relation }}
 {%- endmacro %}
 
+{% macro spark__split_parts(relation, text, separator, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        trim({{ name }}) as {{ name }}
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            explode(split({{ text }}, '[{{ separator }}]')) as {{ name }}
+        from {{ relation }}
+    ) as parts
+{%- endmacro %}
+
 
 {#- An aggregate: a JSON text from rows of name and value. -#}
 {% macro json_object_from_rows(name, value) -%}
@@ -230,6 +401,10 @@
 
 {% macro duckdb__json_object_from_rows(name, value) -%}
     cast(json_group_object({{ name }}, {{ value }}) as varchar)
+{%- endmacro %}
+
+{% macro spark__json_object_from_rows(name, value) -%}
+    to_json(map_from_entries(collect_list(struct({{ name }}, {{ value }}))), map('ignoreNullFields', 'false'))
 {%- endmacro %}
 
 
@@ -242,6 +417,16 @@
     ) as varchar)
 {%- endmacro %}
 
+{% macro spark__json_object_text(columns) -%}
+    {%- if columns -%}
+    to_json(named_struct(
+        {%- for name, column in columns.items() %}{{ text_literal(name) }}, {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    ), map('ignoreNullFields', 'false'))
+    {%- else -%}
+    '{}'
+    {%- endif -%}
+{%- endmacro %}
+
 
 {#-
     A short, stable key from a text that may name a person; null from null. Only for tables, never for a view: the salt
@@ -251,7 +436,14 @@
 
 {% macro duckdb__salted_hash(text) -%}left(sha256({{ contact_salt() }} || ':' || {{ text }}), 16){%- endmacro %}
 
-{% macro contact_salt() -%}getvariable('contact_salt'){%- endmacro %}
+{#- Spark puts the variable of the environment into the statement when it parses it: no log of dbt's holds it. -#}
+{% macro spark__salted_hash(text) -%}left(sha2({{ contact_salt() }} || ':' || {{ text }}, 256), 16){%- endmacro %}
+
+{% macro contact_salt() -%}{{ return(adapter.dispatch('contact_salt', 'nps')()) }}{%- endmacro %}
+
+{% macro duckdb__contact_salt() -%}getvariable('contact_salt'){%- endmacro %}
+
+{% macro spark__contact_salt() -%}'${env:DBT_ENV_SECRET_CONTACT_SALT}'{%- endmacro %}
 
 
 {#-
@@ -295,6 +487,52 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Spark's own reading of times takes more for one than DuckDB's (a year alone, names of zones): the text is judged first. -#}
+{% macro spark__utc_timestamp(text, format, time_zone) -%}
+    {%- set clock = '[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?' -%}
+    {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
+        {%- set number = safe_cast_number(text, 'double') -%}
+        case
+            when abs({{ number }}) < {{ '1e11' if format == 'epoch_seconds' else '1e14' }}
+                then timestamp_micros(cast(rint({{ number }} * {{ 1000000 if format == 'epoch_seconds' else 1000 }}) as bigint))
+        end
+    {%- elif format == 'iso8601' -%}
+        case
+            when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
+                then try_cast(regexp_replace({{ text }}, '\\s+(?=[Z+-][0-9:]*\\s*\\z)', '') as timestamp)
+            when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([ T]' ~ clock ~ ')?(\s*UTC)?\s*$') }}
+                then {{ local_as_utc('try_cast(replace(' ~ text ~ ", 'UTC', '') as timestamp)", time_zone) }}
+        end
+    {%- elif '%z' in format -%}
+        try_to_timestamp(trim({{ text }}), {{ text_literal(java_time_format(format)) }})
+    {%- else -%}
+        {{ local_as_utc('try_to_timestamp(trim(' ~ text ~ '), ' ~ text_literal(java_time_format(format)) ~ ')', time_zone) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    A strptime format as a pattern of Java's. A single letter takes one digit or two, as strptime does, but not before
+    another number.
+-#}
+{% macro java_time_format(format) -%}
+    {%- set letters = {
+        'Y': 'yyyy', 'y': 'yy', 'm': 'M', 'd': 'd', 'H': 'H', 'I': 'h', 'M': 'm', 'S': 's', 'f': 'SSSSSS', 'p': 'a', 'b': 'MMM',
+        'B': 'MMMM', 'a': 'EEE', 'A': 'EEEE', 'z': 'XXX', 'j': 'DDD',
+    } -%}
+    {%- set parts = [] -%}
+    {%- for part in format.split('%') -%}
+        {%- if loop.first -%}
+            {%- do parts.append("'" ~ part ~ "'" if part else '') -%}
+        {%- else -%}
+            {%- set letter = letters[part[0]] -%}
+            {%- set is_before_number = part | length == 1 and not loop.last -%}
+            {%- do parts.append(letter * 2 if is_before_number and letter | length == 1 else letter) -%}
+            {%- do parts.append("'" ~ part[1:] | replace("'", "''") ~ "'" if part | length > 1 else '') -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return(parts | join) -}}
+{%- endmacro %}
+
 
 {#-
     A local time of a time zone as UTC. One that the clocks pass twice is the second, one that they leave out is as long
@@ -312,6 +550,22 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Of the two times that a local one may be when the clocks go back, Spark takes the first. -#}
+{% macro spark__local_as_utc(timestamp, time_zone) -%}
+    {%- if time_zone == 'UTC' -%}
+        {{ timestamp }}
+    {%- else -%}
+        {%- set first = 'to_utc_timestamp(' ~ timestamp ~ ", '" ~ time_zone ~ "')" -%}
+        case
+            {%- for minutes in [60, 30] %}
+            when from_utc_timestamp({{ first }} + interval '{{ minutes }}' minute, '{{ time_zone }}') = {{ timestamp }}
+                then {{ first }} + interval '{{ minutes }}' minute
+            {%- endfor %}
+            else {{ first }}
+        end
+    {%- endif -%}
+{%- endmacro %}
+
 
 {#- The calendar day of a UTC timestamp in a time zone, and in that of the business. -#}
 {% macro local_date(utc_timestamp, time_zone) -%}
@@ -322,6 +576,10 @@
     cast(timezone('{{ time_zone }}', timezone('UTC', {{ utc_timestamp }})) as date)
 {%- endmacro %}
 
+{% macro spark__local_date(utc_timestamp, time_zone) -%}
+    cast(from_utc_timestamp({{ utc_timestamp }}, '{{ time_zone }}') as date)
+{%- endmacro %}
+
 {% macro business_date(utc_timestamp) -%}{{ local_date(utc_timestamp, var('business_time_zone')) }}{%- endmacro %}
 
 
@@ -330,10 +588,17 @@
 
 {% macro duckdb__quarter_hour(timestamp) -%}time_bucket(interval 15 minute, {{ timestamp }}){%- endmacro %}
 
+{% macro spark__quarter_hour(timestamp) -%}timestamp_seconds(floor(unix_seconds({{ timestamp }}) / 900) * 900){%- endmacro %}
+
 
 {% macro safe_cast_date(text) -%}{{ return(adapter.dispatch('safe_cast_date', 'nps')(text)) }}{%- endmacro %}
 
 {% macro duckdb__safe_cast_date(text) -%}try_cast({{ text }} as date){%- endmacro %}
+
+{#- A year alone is a date to Spark. -#}
+{% macro spark__safe_cast_date(text) -%}
+    case when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}') }} then try_cast({{ text }} as date) end
+{%- endmacro %}
 
 
 {% macro safe_cast_number(text, type) -%}
@@ -342,33 +607,43 @@
 
 {% macro duckdb__safe_cast_number(text, type) -%}try_cast({{ text }} as {{ type }}){%- endmacro %}
 
+{#- Spark takes 1d and NaN for numbers, and cuts off what DuckDB rounds. -#}
+{% macro spark__safe_cast_number(text, type) -%}
+    case
+        when {{ matches(text, '^\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*$') }}
+            then try_cast({{ 'round(try_cast(' ~ text ~ ' as decimal(38, 10)))' if type == 'bigint' else text }} as {{ type }})
+    end
+{%- endmacro %}
+
 
 {% macro add_months(date, months) -%}{{ return(adapter.dispatch('add_months', 'nps')(date, months)) }}{%- endmacro %}
 
 {% macro duckdb__add_months(date, months) -%}cast({{ date }} + interval '{{ months }}' month as date){%- endmacro %}
+
+{% macro spark__add_months(date, months) -%}add_months({{ date }}, {{ months }}){%- endmacro %}
 
 
 {% macro add_days(date, days) -%}{{ return(adapter.dispatch('add_days', 'nps')(date, days)) }}{%- endmacro %}
 
 {% macro duckdb__add_days(date, days) -%}cast({{ date }} + interval '{{ days }}' day as date){%- endmacro %}
 
+{% macro spark__add_days(date, days) -%}date_add({{ date }}, {{ days }}){%- endmacro %}
+
 
 {% macro add_hours(timestamp, hours) -%}{{ return(adapter.dispatch('add_hours', 'nps')(timestamp, hours)) }}{%- endmacro %}
 
-{% macro duckdb__add_hours(timestamp, hours) -%}{{ timestamp }} + interval '{{ hours }}' hour{%- endmacro %}
+{% macro default__add_hours(timestamp, hours) -%}{{ timestamp }} + interval '{{ hours }}' hour{%- endmacro %}
 
 
 {% macro add_seconds(timestamp, seconds) -%}{{ return(adapter.dispatch('add_seconds', 'nps')(timestamp, seconds)) }}{%- endmacro %}
 
-{% macro duckdb__add_seconds(timestamp, seconds) -%}{{ timestamp }} + ({{ seconds }}) * interval '1' second{%- endmacro %}
+{% macro default__add_seconds(timestamp, seconds) -%}{{ timestamp }} + ({{ seconds }}) * interval '1' second{%- endmacro %}
 
 
 {#- Whole hours from one timestamp to a later one. -#}
 {% macro hours_between(earlier, later) -%}
-    {{ return(adapter.dispatch('hours_between', 'nps')(earlier, later)) }}
+    cast(floor({{ seconds_between(earlier, later) }} / 3600) as bigint)
 {%- endmacro %}
-
-{% macro duckdb__hours_between(earlier, later) -%}cast(floor(date_diff('second', {{ earlier }}, {{ later }}) / 3600) as bigint){%- endmacro %}
 
 
 {#- Whole seconds from one timestamp to another. -#}
@@ -377,6 +652,8 @@
 {%- endmacro %}
 
 {% macro duckdb__seconds_between(earlier, later) -%}date_diff('second', {{ earlier }}, {{ later }}){%- endmacro %}
+
+{% macro spark__seconds_between(earlier, later) -%}(unix_seconds({{ later }}) - unix_seconds({{ earlier }})){%- endmacro %}
 
 
 {#- The start of the hour that a timestamp lies in. -#}
@@ -389,6 +666,8 @@
 {%- endmacro %}
 
 {% macro duckdb__days_between(earlier, later) -%}date_diff('day', {{ earlier }}, {{ later }}){%- endmacro %}
+
+{% macro spark__days_between(earlier, later) -%}cast(datediff({{ later }}, {{ earlier }}) as bigint){%- endmacro %}
 
 
 {#- The first day of the week (Monday), month, quarter or year of a date, on the calendar. -#}
@@ -415,6 +694,18 @@
     from {{ relation }}
 {%- endmacro %}
 
+{#- A sequence that would run backwards is an error, and an aggregate cannot stand in one that makes rows. -#}
+{% macro spark__date_spine(relation, first_date, last_date) -%}
+    select explode(sequence(first_date, last_date, interval '1' day)) as date_day
+    from (
+        select
+            {{ first_date }} as first_date,
+            {{ last_date }} as last_date
+        from {{ relation }}
+    ) as spans
+    where first_date <= last_date
+{%- endmacro %}
+
 
 {#- One row per number 1..group_size for each row of `relation`, as column position_in_group. -#}
 {% macro expand_group(relation, size) -%}
@@ -428,6 +719,14 @@
     from {{ relation }}
 {%- endmacro %}
 
+{% macro spark__expand_group(relation, size) -%}
+    select
+        *,
+        explode(sequence(1L, cast({{ size }} as bigint))) as position_in_group
+    from {{ relation }}
+    where {{ size }} >= 1
+{%- endmacro %}
+
 
 {#- One row per number 1..last, an SQL expression over `relation`, as column `name`. -#}
 {% macro number_spine(relation, last, name) -%}
@@ -437,6 +736,15 @@
 {% macro duckdb__number_spine(relation, last, name) -%}
     select unnest(generate_series(1, cast({{ last }} as bigint))) as {{ name }}
     from {{ relation }}
+{%- endmacro %}
+
+{% macro spark__number_spine(relation, last, name) -%}
+    select explode(sequence(1L, last_number)) as {{ name }}
+    from (
+        select cast({{ last }} as bigint) as last_number
+        from {{ relation }}
+    ) as lengths
+    where last_number >= 1
 {%- endmacro %}
 
 
@@ -494,4 +802,84 @@
             and column_name = '{{ column | replace("'", "''") }}'
     {%- endset -%}
     {{- return(execute and asked_once(query)[0][0] > 0) -}}
+{%- endmacro %}
+
+
+{#- Rows of texts, each a mapping by the names of `columns`; what is not there is null. -#}
+{% macro literal_rows(columns, rows) -%}{{ return(adapter.dispatch('literal_rows', 'nps')(columns, rows)) }}{%- endmacro %}
+
+{% macro default__literal_rows(columns, rows) -%}
+    {%- for row in rows %}
+    select
+        {%- for column in columns %}
+        {{ text_literal(row[column]) if row[column] else 'null' }} as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- A union of hundreds takes a minute to analyse. -#}
+{% macro spark__literal_rows(columns, rows) -%}
+    select * from (
+        values
+        {%- for row in rows %}
+        (
+            {%- for column in columns %}
+            {{- text_literal(row[column]) if row[column] else 'null' }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        ){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as literal_rows ({{ columns | join(', ') }})
+{%- endmacro %}
+
+
+{#-
+    A CTE that others read more than once: `query` as `name`, which may read the ones named in `reads`, made by this macro
+    before. Dear ones only: what an engine keeps by itself need not be told.
+-#}
+{% macro computed_once(name, query, reads=[]) -%}
+    {{ return(adapter.dispatch('computed_once', 'nps')(name, query, reads)) }}
+{%- endmacro %}
+
+{% macro default__computed_once(name, query, reads) -%}
+{{ name }} as (
+    {{- query }}
+)
+{%- endmacro %}
+
+{#-
+    Spark writes a CTE into each place that reads it, and a view as well: of six that read the one before twice, it would
+    compute the first 64 times. So it is a table.
+-#}
+{% macro spark__computed_once(name, query, reads) -%}
+    {%- set prefix = 'steps.' ~ this.identifier ~ '__' -%}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+        {%- call statement() -%}create database if not exists steps{%- endcall -%}
+        {%- call statement() -%}
+            create or replace table {{ prefix ~ name }} using iceberg as
+            {%- for other in reads %}
+            {{ 'with' if loop.first else ',' }} {{ other }} as (select * from {{ prefix ~ other }})
+            {%- endfor %}
+            select * from ({{ query }}) as computed
+        {%- endcall -%}
+    {%- endif -%}
+{{ name }} as (
+    select * from {{ prefix ~ name }}
+)
+{%- endmacro %}
+
+
+{#-
+    What `step` makes of `first` when it is taken `times` over, as CTEs of which the last is `name`: two queries as text,
+    of which `step` reads `previous`.
+-#}
+{% macro repeated(name, first, step, times) -%}
+    {%- for time in range(times + 1) -%}
+        {%- set previous = name ~ '_' ~ (time - 1) -%}
+        {{ computed_once(
+            name if loop.last else name ~ '_' ~ time,
+            first if loop.first else step | replace('previous', previous),
+            reads=[] if loop.first else [previous],
+        ) }}{{ ',\n' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}

@@ -33,7 +33,7 @@
 
 
 {% macro mapped_survey(survey) -%}
-    {%- if survey.value -%}'{{ survey.value | replace("'", "''") }}'{%- else -%}{{ mapped_text(survey.column) }}{%- endif -%}
+    {%- if survey.value -%}{{ text_literal(survey.value) }}{%- else -%}{{ mapped_text(survey.column) }}{%- endif -%}
 {%- endmacro %}
 
 
@@ -49,7 +49,7 @@
 {% macro mapped_flag(flag) -%}
     {%- if flag -%}
         coalesce(trim({{ adapter.quote(flag.column) }}) in (
-            {%- for value in flag['values'] %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+            {{- literals(flag['values']) -}}
         ), false)
     {%- else -%}
         false

@@ -48,7 +48,7 @@
     {%- if choices and var('segments') | selectattr('name', 'equalto', segment) | list -%}
         case {{ segment }}
             {%- for value, chosen in choices.items() %}
-            when '{{ value | replace("'", "''") }}' then {{ chosen }}
+            when {{ text_literal(value) }} then {{ chosen }}
             {%- endfor %}
             else {{ default }}
         end
@@ -62,7 +62,7 @@
 {% macro answer_calendar() -%}
     {%- set names = {} -%}
     {%- for name in business_calendars() if name != 'default' -%}
-        {%- do names.update({name: "'" ~ name | replace("'", "''") ~ "'"}) -%}
+        {%- do names.update({name: text_literal(name)}) -%}
     {%- endfor -%}
     {{ by_segment(var('follow_up').calendars.get('segment'), names, "'default'") }}
 {%- endmacro %}
@@ -83,7 +83,7 @@
 {% macro calendar_date(calendar, utc_timestamp) -%}
     case {{ calendar }}
         {%- for name, settings in business_calendars().items() %}
-        when '{{ name | replace("'", "''") }}' then {{ local_date(utc_timestamp, settings.time_zone) }}
+        when {{ text_literal(name) }} then {{ local_date(utc_timestamp, settings.time_zone) }}
         {%- endfor %}
     end
 {%- endmacro %}
@@ -107,5 +107,5 @@
 
 {#- Texts as a list of SQL literals. -#}
 {% macro literals(values) -%}
-    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+    {%- for value in values %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}

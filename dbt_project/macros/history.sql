@@ -59,7 +59,7 @@
     of them, where this warehouse does not hold that build, or the fact was built in full after it.
 -#}
 {% macro touched_since_publication() -%}
-    {%- set published = published_build() -%}
+    {%- set published = published_build() if keeps_builds() -%}
     {%- set query -%}
         select
             count(case when model_name = 'int_answer_changes' and built_at = timestamp '{{ published }}' then 1 end),
@@ -83,7 +83,9 @@
 
 {#- After int_answer_changes, in its transaction: which build compared the answers with the last publication. -#}
 {% macro end_comparison() -%}
-    insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}')
+    {%- if keeps_builds() -%}
+        insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}')
+    {%- endif -%}
 {%- endmacro %}
 
 

@@ -11,11 +11,21 @@
     `meta.differences`, a list of columns, the table builds.<model>_differences holds the rows that batches removed
     and added, for a model that counts them.
     In a large table a key is looked up in one narrow pass, and only the rows found are read whole (rows_of()).
+    All that needs transactions over several tables; where there are none (keeps_builds()), each build is one in full.
 -#}
+
+{#- Does the engine change the rows of a model and what a later run must know of it as one? -#}
+{% macro keeps_builds() -%}{{ return(adapter.dispatch('keeps_builds', 'nps')()) }}{%- endmacro %}
+
+{% macro duckdb__keeps_builds() -%}{{ return(true) }}{%- endmacro %}
+
+{% macro spark__keeps_builds() -%}{{ return(false) }}{%- endmacro %}
+
+
 
 {#- At the start of an invocation: the loads that all its models see, whatever is loaded meanwhile. -#}
 {% macro begin_build() -%}
-    {%- if flags.WHICH in ('run', 'build') -%}
+    {%- if flags.WHICH in ('run', 'build') and keeps_builds() -%}
         create schema if not exists builds;
         create table if not exists builds.model_builds (
             model_name varchar, built_at timestamp, is_full boolean, definition varchar
@@ -89,7 +99,7 @@
     {%- endif -%}
     {%- if is_full or not execute or config.get('materialized') != 'incremental' -%}
         {{- return(is_full) -}}
-    {%- elif flags.WHICH not in ('run', 'build') -%}
+    {%- elif flags.WHICH not in ('run', 'build') or not keeps_builds() -%}
         {{- return(true) -}}
     {%- endif -%}
     {%- set last_build = asked_once(
@@ -253,7 +263,7 @@
 
 {#- After every model, in its transaction. A build that the strategy has not written down was one in full. -#}
 {% macro end_model() -%}
-    {%- if config.get('materialized') == 'incremental' -%}
+    {%- if config.get('materialized') == 'incremental' and keeps_builds() -%}
         {%- set logs = {'builds.changes': "model_name = '" ~ this.identifier ~ "'"} -%}
         {%- if config.get('meta').differences -%}
             {%- set differences = 'builds.' ~ this.identifier ~ '_differences' -%}

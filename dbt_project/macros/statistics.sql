@@ -3,9 +3,12 @@
     p, a, d = promoters, passives, detractors; n their sum. Scores are points, -100..100.
 -#}
 
-{#- Points as a decimal with four digits, rounded half up with floor, so that every engine agrees to the digit. -#}
+{#-
+    Points as a decimal with four digits, rounded half up with floor, so that every engine agrees to the digit; also where
+    a sum over many comes out a hair below the half in one order and above it in another.
+-#}
 {% macro points(number) -%}
-    cast(floor(({{ number }}) * 10000e0 + 0.5e0) / 10000e0 as decimal(9, 4))
+    cast(floor(({{ number }}) * 10000e0 + 0.500001e0) / 10000e0 as decimal(9, 4))
 {%- endmacro %}
 
 
@@ -293,7 +296,7 @@
 
 {#- A number as a decimal with six digits, rounded as points are. -#}
 {% macro six_digits(number) -%}
-    cast(floor(({{ number }}) * 1000000e0 + 0.5e0) / 1000000e0 as decimal(18, 6))
+    cast(floor(({{ number }}) * 1000000e0 + 0.500001e0) / 1000000e0 as decimal(18, 6))
 {%- endmacro %}
 
 

@@ -24,7 +24,7 @@
 
 
 {#- A comment as it is matched: typographic apostrophes are plain ones. -#}
-{% macro matched_text(comment) -%}replace({{ comment }}, '’', ''''){%- endmacro %}
+{% macro matched_text(comment) -%}replace({{ comment }}, '’', {{ text_literal("'") }}){%- endmacro %}
 
 
 {#- The language of an answer as the taxonomy names it: en of en-GB. -#}
@@ -55,7 +55,7 @@
                 {%- else %}
                 {{ meets_theme(text, of_theme, negations) }}
                 {%- endif %}
-                then '{{ theme | replace("'", "''") }}'
+                then {{ text_literal(theme) }}
         end
         {%- else -%}
         , ''
@@ -104,9 +104,9 @@
 {%- endmacro %}
 
 
-{#- Patterns as one that matches whole words in any case, as it stands in an SQL literal; \w is a letter of any language. -#}
+{#- Patterns as one that matches whole words in any case; \w is a letter of any language. -#}
 {% macro whole_words(patterns) -%}
-    {%- set words = any_of(patterns) | replace('\\w', '[' ~ letters() ~ ']') | replace("'", "''") -%}
+    {%- set words = any_of(patterns) | replace('\\w', '[' ~ letters() ~ ']') -%}
     (?i)(?:^|[^{{ letters() }}]){{ words }}(?:$|[^{{ letters() }}])
 {%- endmacro %}
 
@@ -122,7 +122,7 @@
     {%- if features -%}
     case {{ theme }}
         {%- for name, feature in features.items() %}
-        when '{{ name | replace("'", "''") }}' then '{{ feature | replace("'", "''") }}'
+        when {{ text_literal(name) }} then {{ text_literal(feature) }}
         {%- endfor %}
     end
     {%- else -%}
@@ -139,8 +139,8 @@
         {%- set earlier = seen.setdefault(line.feature, []) -%}
         {%- for other in earlier %}
         and not (
-            {{ theme }} = '{{ line.theme | replace("'", "''") }}'
-            and position('|{{ other | replace("'", "''") }}|' in '|' || {{ themes }} || '|') > 0
+            {{ theme }} = {{ text_literal(line.theme) }}
+            and position({{ text_literal('|' ~ other ~ '|') }} in '|' || {{ themes }} || '|') > 0
         )
         {%- endfor -%}
         {%- do earlier.append(line.theme) -%}

@@ -282,4 +282,4 @@ def measures(counts: list[int]) -> tuple[float | None, float | None, float | Non
 
 
 def round_half_up(number: float, digits: int) -> float:
-    return floor(number * 10**digits + 0.5) / 10**digits
+    return floor(number * 10**digits + 0.500001) / 10**digits

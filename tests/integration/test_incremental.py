@@ -22,8 +22,7 @@ from orchestration import loader, served_file
 from orchestration.exclusions import COLUMNS
 from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
-from orchestration.sources import load_sources
-from orchestration.transform import dbt_vars
+from orchestration.sources import dbt_vars, load_sources
 from tests.conftest import SAMPLE
 
 # More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py

@@ -35,3 +35,9 @@ def test_an_as_of_that_is_no_moment_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NPS_AS_OF", "yesterday")
     with pytest.raises(ConfigError, match="as_of: 'yesterday': give a day or time"):
         _ = Settings(ROOT, tmp_path).variables
+
+
+def test_a_target_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NPS_TARGET", "sparks")
+    with pytest.raises(ConfigError, match="NPS_TARGET: 'sparks': choose one of duckdb, spark"):
+        Settings(ROOT, tmp_path).environment()

@@ -9,9 +9,9 @@
     | reject('in', ['load_id', 'loaded_at', 'source_file', 'source_line']) | list %}
 {%- set values = columns | reject('in', ['account_id', 'valid_from', 'observed_at']) | list %}
 
-with {{ latest_deliveries('account_history', ['account_id', 'valid_from', 'observed_at']) }},
+{%- set states %}
+    with {{ latest_deliveries('account_history', ['account_id', 'valid_from', 'observed_at']) }}
 
-states as (
     select {{ columns | join(', ') }}
     from latest
     where account_id is not null
@@ -26,7 +26,9 @@ states as (
             where valid_from is null
         )
     {%- endif %}
-),
+{%- endset %}
+
+with {{ computed_once('states', states) }},
 
 seen_again as (
     select account_id

@@ -25,12 +25,11 @@ holidays as (
 
 days_off as (
     {%- for name in business_calendars() %}
-    {%- set name = name | replace("'", "''") %}
     select distinct
-        '{{ name }}' as calendar,
+        {{ text_literal(name) }} as calendar,
         holiday_on
     from holidays
-    where calendar is null or calendar = '{{ name }}'
+    where calendar is null or calendar = {{ text_literal(name) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -39,7 +38,7 @@ days_off as (
 open_days as (
     {%- for name, calendar in business_calendars().items() %}
     select
-        '{{ name | replace("'", "''") }}' as calendar,
+        {{ text_literal(name) }} as calendar,
         date_day as local_date,
         {{ local_as_utc(add_seconds('midnight', seconds_of_day(calendar.opens)), calendar.time_zone) }} as opens_at,
         {{ local_as_utc(add_seconds('midnight', seconds_of_day(calendar.closes)), calendar.time_zone) }} as closes_at,

@@ -1,8 +1,8 @@
 -- Grain: one activity with the contact, account or answer that it followed up or asked, and what is wrong with one that
 -- somebody wrote down.
-with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }},
+{%- set activities %}
+    with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }}
 
-activities as (
     select
         activities.*,
         coalesce(activities.contact_email, latest.contact_email) as known_email,
@@ -16,25 +16,24 @@ activities as (
         activities.activity_type in (
             {{ literals(var('follow_up').activity_types + var('advocacy').activity_types) }}
         )
-),
+{%- endset %}
+{#- A person whom no CRM knows has the key that their answers have. -#}
+{%- set resolved %}
+    with contacts as (
+        select
+            contact_id,
+            surviving_contact_id,
+            account_id,
+            contact_email,
+            is_deleted
+        from {{ ref('int_contacts') }}
+        where
+            contact_id in (select activities.external_contact_id from activities)
+            or contact_email in (select activities.known_email from activities)
+    ),
 
-contacts as (
-    select
-        contact_id,
-        surviving_contact_id,
-        account_id,
-        contact_email,
-        is_deleted
-    from {{ ref('int_contacts') }}
-    where
-        contact_id in (select activities.external_contact_id from activities)
-        or contact_email in (select activities.known_email from activities)
-),
+    {{ contacts_by_email_ctes() }}
 
-{{ contacts_by_email_ctes() }},
-
--- A person whom no CRM knows has the key that their answers have.
-resolved as (
     select
         activities.activity_key,
         activities.activity_type,
@@ -63,7 +62,11 @@ resolved as (
         on
             activities.source_system = account_aliases.source_system
             and activities.named_account_id = account_aliases.account_alias
-),
+{%- endset %}
+
+with {{ computed_once('activities', activities) }},
+
+{{ computed_once('resolved', resolved, reads=['activities']) }},
 
 -- Only what a person wrote is judged: tools have activities with people who were never asked.
 written as (

@@ -1,5 +1,5 @@
 -- Grain: one counted detractor answer that is to be followed up: a case, with where it stands.
-{%- set desk = "'" ~ var('follow_up').desk | replace("'", "''") ~ "'" %}
+{%- set desk = text_literal(var('follow_up').desk) %}
 with followed_up as (
     select
         response_id,
@@ -133,7 +133,7 @@ next_answers as (
 themes as (
     select
         response_id,
-        {{ dbt.listagg('theme', "', '", 'order by theme') }} as themes
+        {{ joined('theme', ', ') }} as themes
     from {{ ref('int_answer_themes') }}
     where category = 'detractor' and response_date >= {{ first_case_date() }}
     group by response_id

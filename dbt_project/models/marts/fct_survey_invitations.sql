@@ -146,11 +146,12 @@ reached as (
     {%- endif %}
 ),
 
--- When others had reached the person before: one order for every type, by hashes, which are sorted in a third of the time.
+-- When others had reached the person before: one order for every type, by the person's hash, which is sorted faster. Of the
+-- same moment, the invitation's key decides: its hash is another one on another engine.
 {%- set earlier -%}
     over (
         partition by {{ key_hash(['contact_id']) }}
-        order by sent_at, {{ key_hash(['invitation_id']) }}
+        order by sent_at, invitation_id
         rows between unbounded preceding and 1 preceding
     )
 {%- endset %}

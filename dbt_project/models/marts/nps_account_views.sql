@@ -3,7 +3,7 @@
 {%- set segments = [{'name': 'all'}] + segments_from('account') %}
 {%- set period = ['period_grain', 'period_start'] %}
 
-with periods as (
+{%- set periods %}
     select
         survey_type,
         period_grain,
@@ -12,29 +12,30 @@ with periods as (
         is_complete_period
     from {{ ref('nps_by_segment_period') }}
     where segment = 'all' and period_grain in ('quarter', 'year')
-),
+{%- endset %}
+{#- An account is in one place, with one revenue: those of the end of the period. -#}
+{%- set states %}
+    with period_ends as (
+        select distinct
+            period_grain,
+            period_start,
+            period_end,
+            {{ local_as_utc(
+                'cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')
+            ) }} as ended_at
+        from periods
+    ),
 
-period_ends as (
-    select distinct
-        period_grain,
-        period_start,
-        period_end,
-        {{ local_as_utc('cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')) }} as ended_at
-    from periods
-),
+    surviving_accounts as (
+        select account_id from {{ ref('dim_accounts') }}
+    ),
 
-surviving_accounts as (
-    select account_id from {{ ref('dim_accounts') }}
-),
+    accounts as (
+        select history.*
+        from {{ ref('int_account_history') }} as history
+        inner join surviving_accounts on history.account_id = surviving_accounts.account_id
+    )
 
-accounts as (
-    select history.*
-    from {{ ref('int_account_history') }} as history
-    inner join surviving_accounts on history.account_id = surviving_accounts.account_id
-),
-
--- An account is in one place, with one revenue: those of the end of the period.
-states as (
     select
         period_ends.period_grain,
         period_ends.period_start,
@@ -46,60 +47,7 @@ states as (
         accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
     from period_ends
     inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
-),
-
-by_quarter as (
-    select
-        responses.survey_type,
-        responses.account_id,
-        dates.quarter_start,
-        dates.year_start,
-        count(*) as responses,
-        count(case when responses.category = 'promoter' then 1 end) as promoters,
-        count(case when responses.category = 'passive' then 1 end) as passives,
-        count(case when responses.category = 'detractor' then 1 end) as detractors
-    from {{ ref('fct_nps_responses') }} as responses
-    inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
-    where responses.account_id is not null
-    group by responses.survey_type, responses.account_id, dates.quarter_start, dates.year_start
-),
-
-by_period as (
-    {%- for grain in ['quarter', 'year'] %}
-    select
-        survey_type,
-        account_id,
-        '{{ grain }}' as period_grain,
-        {{ grain }}_start as period_start,
-        cast(sum(responses) as bigint) as responses,
-        cast(sum(promoters) as bigint) as promoters,
-        cast(sum(passives) as bigint) as passives,
-        cast(sum(detractors) as bigint) as detractors
-    from by_quarter
-    group by survey_type, account_id, {{ grain }}_start
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
--- Accounts that only a survey names have no state: nobody knows their segments or revenue.
-answered as (
-    select
-        by_period.*,
-        {%- for segment in segments if segment.from is defined %}
-        coalesce(states.{{ adapter.quote(segment.name) }}, 'unknown') as {{ adapter.quote(segment.name) }},
-        {%- endfor %}
-        coalesce(states.is_customer, false) as is_customer,
-        cast(coalesce(states.revenue, 0) as {{ type_double() }}) as revenue,
-        1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
-    from by_period
-    left join states
-        on
-            by_period.account_id = states.account_id
-            {%- for column in period %}
-            and by_period.{{ column }} = states.{{ column }}
-            {%- endfor %}
-),
-
+{%- endset %}
 {# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
 {%- set names = [] %}
 {%- for segment in segments if segment.from is defined %}
@@ -125,7 +73,7 @@ answered as (
     'revenue_squared_theta': 'revenue * revenue * theta',
     'revenue_squared_theta_squared': 'revenue * revenue * theta * theta',
 } %}
-customers_together as (
+{%- set customers_together %}
     select
         {{ (period + names) | join(', ') }},
         count(*) as accounts,
@@ -133,9 +81,60 @@ customers_together as (
     from states
     where is_customer
     group by {{ (period + names) | join(', ') }}
-),
+{%- endset %}
+{%- set answered_together %}
+    with by_quarter as (
+        select
+            responses.survey_type,
+            responses.account_id,
+            dates.quarter_start,
+            dates.year_start,
+            count(*) as responses,
+            count(case when responses.category = 'promoter' then 1 end) as promoters,
+            count(case when responses.category = 'passive' then 1 end) as passives,
+            count(case when responses.category = 'detractor' then 1 end) as detractors
+        from {{ ref('fct_nps_responses') }} as responses
+        inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
+        where responses.account_id is not null
+        group by responses.survey_type, responses.account_id, dates.quarter_start, dates.year_start
+    ),
 
-answered_together as (
+    by_period as (
+        {%- for grain in ['quarter', 'year'] %}
+        select
+            survey_type,
+            account_id,
+            '{{ grain }}' as period_grain,
+            {{ grain }}_start as period_start,
+            cast(sum(responses) as bigint) as responses,
+            cast(sum(promoters) as bigint) as promoters,
+            cast(sum(passives) as bigint) as passives,
+            cast(sum(detractors) as bigint) as detractors
+        from by_quarter
+        group by survey_type, account_id, {{ grain }}_start
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    ),
+
+    -- Accounts that only a survey names have no state: nobody knows their segments or revenue.
+    answered as (
+        select
+            by_period.*,
+            {%- for segment in segments if segment.from is defined %}
+            coalesce(states.{{ adapter.quote(segment.name) }}, 'unknown') as {{ adapter.quote(segment.name) }},
+            {%- endfor %}
+            coalesce(states.is_customer, false) as is_customer,
+            cast(coalesce(states.revenue, 0) as {{ type_double() }}) as revenue,
+            1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
+        from by_period
+        left join states
+            on
+                by_period.account_id = states.account_id
+                {%- for column in period %}
+                and by_period.{{ column }} = states.{{ column }}
+                {%- endfor %}
+    )
+
     select
         survey_type,
         {{ (period + names) | join(', ') }},
@@ -144,7 +143,15 @@ answered_together as (
         {%- endfor %}
     from answered
     group by survey_type, {{ (period + names) | join(', ') }}
-),
+{%- endset %}
+
+with {{ computed_once('periods', periods) }},
+
+{{ computed_once('states', states, reads=['periods']) }},
+
+{{ computed_once('customers_together', customers_together, reads=['states']) }},
+
+{{ computed_once('answered_together', answered_together, reads=['states']) }},
 
 customers as (
     {%- for segment in segments %}

@@ -182,7 +182,7 @@ final as (
         shared.to_category,
         cast(sum(shared.contacts) as bigint) as contacts,
         count(shared.account_id) as accounts,
-        cast(floor(coalesce(sum(shared.revenue), 0e0) * 100e0 + 0.5e0) / 100e0 as decimal(18, 2)) as revenue
+        cast(floor(coalesce(sum(shared.revenue), 0e0) * 100e0 + 0.500001e0) / 100e0 as decimal(18, 2)) as revenue
     from shared
     -- The first wave has none before it, the last none after.
     inner join waves as earlier

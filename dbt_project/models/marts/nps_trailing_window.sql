@@ -1,9 +1,8 @@
 -- Grain: one survey type on one day for one value of one segment, over the days up to and including it.
 {%- set days = var('trailing_window_days') %}
-{%- set days_before %}
+{%- set in_order %}
             partition by survey_type, segment, segment_value
             order by period_start
-            rows between {{ days - 1 }} preceding and current row
         {%- endset %}
 
 with daily as (
@@ -18,10 +17,11 @@ windows as (
         segment_value,
         period_start as window_end,
         {{ add_days('period_start', 1 - days) }} as window_start,
-        row_number() over ({{ days_before }}
+        row_number() over ({{ in_order }}
         ) >= {{ days }} as is_complete_window,
         {%- for count in count_names() %}
-        sum({{ count }}) over ({{ days_before }}
+        sum({{ count }}) over ({{ in_order }}
+            rows between {{ days - 1 }} preceding and current row
         ) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from daily

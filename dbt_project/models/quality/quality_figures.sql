@@ -223,7 +223,9 @@ link_hours as (
 busiest_hours as (
     select
         *,
-        row_number() over (partition by survey_id order by responses desc, hour_start asc, channel asc) as place,
+        row_number() over (
+            partition by survey_id order by responses desc, hour_start asc, channel asc nulls last
+        ) as place,
         median(responses) over (partition by survey_id, channel) as usual_responses
     from link_hours
 ),
@@ -270,9 +272,9 @@ owners as (
 owners_and_rest as (
     select
         *,
-        sum(responses) over survey - responses as responses_of_rest,
-        sum(promoters) over survey - promoters as promoters_of_rest,
-        sum(detractors) over survey - detractors as detractors_of_rest,
+        (sum(responses) over survey) - responses as responses_of_rest,
+        (sum(promoters) over survey) - promoters as promoters_of_rest,
+        (sum(detractors) over survey) - detractors as detractors_of_rest,
         1e0 - (1e0 - {{ var('confidence_level') }}) / count(*) over survey as level
     from owners
     window survey as (partition by survey_id)

@@ -48,7 +48,7 @@ choices as (
         {{ safe_cast_number('weight', type_double()) }} as weight,
         row_number() over (
             partition by survey_id, question_id
-            order by {{ safe_cast_number('position', 'bigint') }}, choice_number
+            order by {{ safe_cast_number('position', 'bigint') }} asc nulls last, choice_number asc
         ) - 1 as score
     from choice_fields
     -- "Not applicable" is a choice without a score.
