@@ -37,7 +37,13 @@ counts as (
         {%- endfor %}
     from answers
     group by
-        survey_type, coalesce(owner_id, 'unknown'), {{ var('scorecard_segments') | join(', ') ~ ', ' if var('scorecard_segments') }}quarter_start, year_start
+        survey_type,
+        coalesce(owner_id, 'unknown'),
+        {%- for segment in var('scorecard_segments') %}
+        {{ segment }},
+        {%- endfor %}
+        quarter_start,
+        year_start
     {%- if is_incremental() %}
     union all
     select

@@ -146,8 +146,8 @@ reached as (
     {%- endif %}
 ),
 
--- When others had reached the person before: one order for every type, by the person's hash, which is sorted faster. Of the
--- same moment, the invitation's key decides: its hash is another one on another engine.
+-- When others had reached the person before: one order for every type, by the person's hash, which is sorted faster. Of
+-- the same moment, the invitation's key decides: its hash is another one on another engine.
 {%- set earlier -%}
     over (
         partition by {{ key_hash(['contact_id']) }}
@@ -171,8 +171,9 @@ spaced as (
 
 -- These alone are looked up: most invitations are not among them.
 too_soon as (
-    select invitation_id from spaced
-    where sent_at < {{ asked_again_at('survey_type', 'spaced') }}
+    select spaced.invitation_id
+    from spaced
+    where spaced.sent_at < {{ asked_again_at('spaced.survey_type', 'spaced') }}
 ),
 
 found as (
