@@ -1,4 +1,4 @@
--- A value of a segment that no answer has is a typing mistake in actions.csv or benchmarks.csv: its line has no figures.
+-- A segment value that no answer has is a typing mistake in actions.csv or benchmarks.csv: its line has no figures.
 {{ config(severity = 'warn') }}
 
 with named as (
