@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev dashboard test test-superset spark test-spark lint lint-python lint-sql as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,9 +75,7 @@ mf: setup ## ask MetricFlow: make mf ARGS="query --metrics nps --group-by survey
 example-carpentries: setup ## run a real survey: make example-carpentries DIR=<folder with the two csv files>
 	@$(NPS) example carpentries "$(DIR)"
 
-lint: lint-python lint-sql ## ruff, mypy, and sqlfluff, which takes minutes
-
-lint-sql: setup
+lint: setup lint-python ## ruff, mypy, and sqlfluff, which takes minutes
 	@$(NPS) sqlfluff
 
 lint-python: setup
@@ -85,8 +83,8 @@ lint-python: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-test: setup ## lint, and run every test; dbt's own tests run inside the pipeline tests
-	@$(MAKE) --no-print-directory -j 3 lint-python lint-sql pytest
+test: setup ## lint the Python, and run every test; dbt's own tests run inside the pipeline tests
+	@$(MAKE) --no-print-directory -j 2 lint-python pytest
 
 # Files in the order they stand: by number of tests, the few long runs would come last and alone.
 pytest: setup
