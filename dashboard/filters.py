@@ -59,10 +59,10 @@ def choose(published: Published) -> Filters:
             bind="query-params",
             help="The owner's domain: their accounts, and those of everybody who reports to them.",
         )
+        # Whose accounts never answered may have cases or silent customers all the same: the periods are everybody's.
         grains = available_grains(published, survey_type, owner)
-        if not grains:
-            st.warning("Nobody of this domain was asked or answered by surveys of this type.")
-            st.stop()
+        scored = owner if grains else ALL
+        grains = grains or available_grains(published, survey_type, ALL)
         grain = st.selectbox(
             "Period grain",
             grains,
@@ -70,7 +70,7 @@ def choose(published: Published) -> Filters:
             key="grain",
             bind="query-params",
         )
-        periods = available_periods(published, survey_type, grain, owner)
+        periods = available_periods(published, survey_type, grain, scored)
         chosen = st.selectbox(
             "Period",
             [LATEST, *periods],
@@ -97,7 +97,9 @@ def source(owner: str) -> str:
     """The mart that has the scores of a view, with the condition that leaves only what the owner may see."""
     if owner == ALL:
         return "marts.nps_by_segment_period where $owner = 'all'"
-    return "marts.nps_by_owner where owner_id = $owner and scope = 'domain'"
+    # Who has nobody below has a scorecard of their own accounts alone.
+    scope = "select if(count(*) > 1, 'domain', 'own') from marts.dim_owner_hierarchy where manager_id = $owner"
+    return f"marts.nps_by_owner where owner_id = $owner and scope = ({scope})"
 
 
 def survey_types(published: Published) -> list[str]:

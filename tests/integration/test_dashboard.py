@@ -240,6 +240,29 @@ def test_an_owner_sees_their_domain_and_nothing_else(
             assert sum("by owner" in box.value for box in app.info) == 4
 
 
+def test_who_has_nobody_below_sees_their_cases_and_so_does_the_desk(
+    sample: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The desk has cases and no scorecard; an owner without reports has one of their own accounts alone."""
+    alone = sample.query(
+        """
+        select owner_id from marts.detractor_recovery
+        where survey_type = 'relationship' and state in ('open', 'overdue') and owner_id in (
+            select manager_id from marts.dim_owner_hierarchy group by manager_id having count(*) = 1
+        )
+        group by owner_id order by owner_id = 'desk' desc, count(*) desc limit 2
+        """
+    )
+    assert alone[0] == ("desk",) and len(alone) == 2
+    for (owner,) in alone:
+        app = page(sample.data, monkeypatch, "Closed loop", owner=owner, survey_type="relationship")
+        assert app.dataframe and not app.warning
+        assert all(set(table.value["owner_id"]) == {owner} for table in app.dataframe if "owner_id" in table.value)
+        assert {"owner_id"} & {column for table in app.dataframe for column in table.value}
+    overview = page(sample.data, monkeypatch, "Overview", owner=owner, survey_type="relationship")
+    assert metrics(overview)["Answers"]
+
+
 def test_a_new_publication_shows_at_once(sample: Pipeline, tmp_path: Path) -> None:
     """Beside one that is still open, under the same name."""
 
