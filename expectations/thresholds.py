@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from orchestration.settings import ConfigError, Settings, read_yaml
+from orchestration.strict import Strict, fault_message
 
 Severity = Literal["block", "warn"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,10 +25,10 @@ Number = TypeVar("Number")
 Fault = tuple[tuple[int | str, ...], str]  # the place in the file, and what is wrong there
 
 
-class _Strict(BaseModel):
-    """Unknown keys and converted types are errors: a typing mistake must not loosen a guard unseen."""
+class _Strict(Strict):
+    """Converted types are errors too: a typing mistake must not loosen a guard unseen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 class Rule(_Strict):
@@ -206,9 +207,9 @@ class Thresholds(_Strict):
     loads: Loads
     marts: Marts
     figures: Figures
-    surveys: dict[str, SurveyFigures] = {}
-    segments: dict[str, dict[str, SegmentFigures]] = {}
-    sources: dict[str, SourceFigures] = {}
+    surveys: dict[str, SurveyFigures] = Field(default_factory=dict)
+    segments: dict[str, dict[str, SegmentFigures]] = Field(default_factory=dict)
+    sources: dict[str, SourceFigures] = Field(default_factory=dict)
 
     def rules(self) -> Iterator[ScopedRule]:
         """Every rule of a figure with its exceptions; an exception has what it does not say from what it excepts."""
@@ -305,7 +306,7 @@ def _crossed_bounds(thresholds: Thresholds) -> Iterator[Fault]:
 
 def _message(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
-        return "unknown key"
+        return fault_message(fault)
     if fault["type"] == "missing":
         return "missing"
     message = str(fault["msg"]).removeprefix("Value error, ")

@@ -13,8 +13,7 @@ from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
 from orchestration.publish import published_asset
 from orchestration.quality import mart_checks
-from orchestration.served_file import PUBLISHED_SCHEMAS
-from orchestration.settings import Settings
+from orchestration.settings import PUBLISHED_SCHEMAS, Settings
 from orchestration.sources import load_sources
 from orchestration.transform import transform_assets
 

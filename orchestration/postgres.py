@@ -14,8 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier, Literal
 
-from orchestration.served_file import PUBLISHED_SCHEMAS
-from orchestration.settings import ConfigError
+from orchestration.settings import PUBLISHED_SCHEMAS, ConfigError
 
 CONNECTION = "NPS_POSTGRES"
 # Types that are called otherwise there; the rest, such as decimal(9,4) and date, are called the same.

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 
 from orchestration.readers import literal
+from orchestration.settings import PUBLISHED_SCHEMAS
 
-PUBLISHED_SCHEMAS = ("marts", "quality")
 # Every client of DuckDB 1.0 and later reads this, and it is no larger or slower than later versions.
 STORAGE_VERSION = "v1.0.0"
 # In the order of time, so that a question about some weeks reads their part of the file and no more.

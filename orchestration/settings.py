@@ -22,6 +22,8 @@ DBT_PROJECT_DIR = ROOT / "dbt_project"
 
 # A moment of UTC as a name of files: names sort as the moments do.
 STAMP = "%Y%m%dT%H%M%S%fZ"
+# What is published of the warehouse.
+PUBLISHED_SCHEMAS = ("marts", "quality")
 # The targets of dbt_project/profiles.yml.
 ENGINES = ("duckdb", "spark")
 # A salt that can be guessed is none.

@@ -17,11 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
+from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ConfigError, Settings
 from orchestration.sources import dbt_vars, load_sources
 
-# What the guards read of a build and what is published, and what the publication log is written from.
-PUBLISHED_SCHEMAS = ("marts", "quality")
+# What the publication log is written from, beside what is published.
 LOGGED = (
     "staging.stg_lake__loads",
     "intermediate.int_answer_states",

@@ -22,8 +22,7 @@ from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
-from orchestration.served_file import PUBLISHED_SCHEMAS
-from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
+from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ROOT, Settings
 from orchestration.sources import Sources, dbt_vars
 from orchestration.warehouse import fill
 

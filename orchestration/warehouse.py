@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.readers import literal
+from orchestration.served_file import remove
 from orchestration.settings import Settings
 
 # A view, since the checks of a run end after the tables are there.
@@ -24,8 +25,7 @@ def fill(settings: Settings, manifest: Path, built_at: datetime) -> None:
     """
     warehouse, tables = settings.warehouse, settings.spark_tables
     draft = warehouse.with_name(f"{warehouse.name}.filling")
-    for file in (draft, draft.with_name(f"{draft.name}.wal")):
-        file.unlink(missing_ok=True)
+    remove(draft)
     models = {
         (node["schema"], node["name"]): node
         for node in json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 
 from orchestration.publications import FILES, settle
-from orchestration.served_file import KEYED, PUBLISHED_SCHEMAS
-from orchestration.settings import Settings
+from orchestration.served_file import KEYED
+from orchestration.settings import PUBLISHED_SCHEMAS, Settings
 
 START = datetime(2025, 1, 1)
 PEOPLE = 500

@@ -61,6 +61,16 @@
 {%- endmacro %}
 
 
+{#- Words that are written like a name; and what of it is none at its end, as in "Ann Lee's". -#}
+{% macro name_run() -%}
+    {%- set word = "\\p{Lu}[\\p{L}\\p{M}'’.-]*" -%}
+    {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
+    {{- return(word ~ '(?:\\s+(?:' ~ particle ~ '|' ~ word ~ '))+') -}}
+{%- endmacro %}
+
+{% macro name_ending() -%}{{- return("(['’]s)?[.'’-]*$") -}}{%- endmacro %}
+
+
 {#-
     Every run of two to four words of a text that are written like a name (each with a capital, or a particle between),
     as column `phrase`, with the columns `keep` of `relation`.
@@ -70,11 +80,9 @@
 {%- endmacro %}
 
 {% macro duckdb__name_phrases(relation, text, keep) -%}
-    {%- set word = "\\p{Lu}[\\p{L}\\p{M}''’.-]*" -%}
-    {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
     select
         {{ keep | join(', ') }},
-        regexp_replace(array_to_string(words[first_word:last_word], ' '), '([''’]s)?[.''’-]*$', '') as phrase
+        regexp_replace(array_to_string(words[first_word:last_word], ' '), {{ text_literal(name_ending()) }}, '') as phrase
     from (
         select
             *,
@@ -87,7 +95,7 @@
                 select
                     {{ keep | join(', ') }},
                     string_split_regex(
-                        unnest(regexp_extract_all({{ text }}, '{{ word }}(?:\s+(?:{{ particle }}|{{ word }}))+')), '\s+'
+                        unnest(regexp_extract_all({{ text }}, {{ text_literal(name_run()) }})), '\s+'
                     ) as words
                 from {{ relation }}
             ) as runs
@@ -96,12 +104,9 @@
 {%- endmacro %}
 
 {% macro spark__name_phrases(relation, text, keep) -%}
-    {%- set word = "\\p{Lu}[\\p{L}\\p{M}'’.-]*" -%}
-    {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
-    {%- set run = word ~ '(?:\\s+(?:' ~ particle ~ '|' ~ word ~ '))+' -%}
     select
         {{ keep | join(', ') }},
-        regexp_replace(array_join(slice(words, first_word, number_of_words), ' '), {{ java_expression("(['’]s)?[.'’-]*$") }}, '')
+        regexp_replace(array_join(slice(words, first_word, number_of_words), ' '), {{ java_expression(name_ending()) }}, '')
             as phrase
     from (
         select
@@ -118,7 +123,7 @@
                 from (
                     select
                         {{ keep | join(', ') }},
-                        explode(regexp_extract_all({{ text }}, {{ java_expression(run) }}, 0)) as name_run
+                        explode(regexp_extract_all({{ text }}, {{ java_expression(name_run()) }}, 0)) as name_run
                     from {{ relation }}
                 ) as found
             ) as runs
