@@ -60,6 +60,7 @@ NOT_COMPARED = (
     "marts.nps_benchmark_gap",
     "marts.nps_control_chart",
     "marts.contact_fatigue",
+    "marts.dim_windows",
     "marts.promoter_advocacy",
     "marts.metrics_catalog",
 )

@@ -104,9 +104,10 @@ def silent(published: Published, filters: Filters) -> pd.DataFrame:
     return published.rows(
         f"""
         select
-            account_name, annual_revenue, owner_id, contacts, contacts_asked, contacts_silent, account_id, window_start,
-            window_end
+            account_name, annual_revenue, owner_id, contacts, contacts_asked, contacts_silent, account_id,
+            account_window_start, last_day
         from marts.nps_by_account
+        cross join marts.dim_windows
         where survey_type = $survey_type and is_customer and latest_responses = 0 and {IN_DOMAIN}
         order by annual_revenue desc nulls last, account_id
         limit {ACCOUNTS_SHOWN}

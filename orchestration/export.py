@@ -62,6 +62,7 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
         "recovery_performance": "owner_id in (from domain)",
         "dim_surveys": "true",
         "dim_dates": "true",
+        "dim_windows": "true",
     }
     with duckdb.connect() as connection:
         _open(connection, settings, target)

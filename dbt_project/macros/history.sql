@@ -84,7 +84,7 @@
 {#- After int_answer_changes, in its transaction: which build compared the answers with the last publication. -#}
 {% macro end_comparison() -%}
     {%- if keeps_builds() -%}
-        insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}')
+        {{ note_build(is_full=true) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -3,7 +3,7 @@
 
     Three tables in the schema `builds` hold what a later run must know. A model writes its part of them in the
     transaction that changes its rows, so that a run may be killed anywhere and simply be repeated:
-      model_builds   when each model was built, and whether in full
+      model_builds   when each model was built, as of when, and whether in full
       seen_loads     which loads each model has read
       changes        which values its batches touched, before and after: the models behind it look up what to redo
     A batch replaces rows by key (`unique_key`). A key that comes without the column `meta.present` has no row any
@@ -28,8 +28,9 @@
     {%- if flags.WHICH in ('run', 'build') and keeps_builds() -%}
         create schema if not exists builds;
         create table if not exists builds.model_builds (
-            model_name varchar, built_at timestamp, is_full boolean, definition varchar
+            model_name varchar, built_at timestamp, is_full boolean, definition varchar, as_of timestamp
         );
+        alter table builds.model_builds add column if not exists as_of timestamp;
         create table if not exists builds.seen_loads (model_name varchar, load_id varchar);
         create table if not exists builds.changes (
             model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
@@ -89,8 +90,9 @@
 
 
 {#-
-    Overrides dbt's own: what was built by other code or another configuration is built anew, in full. Commands that
-    only compile show the SQL of a full build.
+    Overrides dbt's own: what was built by other code or another configuration is built anew, in full, and so is what
+    changes with time alone (`meta.passes`) where as_of went back. Commands that only compile show the SQL of a full
+    build.
 -#}
 {% macro should_full_refresh() -%}
     {%- set is_full = config.get('full_refresh') -%}
@@ -103,10 +105,48 @@
         {{- return(true) -}}
     {%- endif -%}
     {%- set last_build = asked_once(
-        "select definition from builds.model_builds where model_name = '" ~ this.identifier ~ "' "
-        ~ "order by built_at desc limit 1"
+        "select definition, coalesce(as_of > " ~ as_of_moment() ~ ", true) from builds.model_builds where model_name = '"
+        ~ this.identifier ~ "' order by built_at desc limit 1"
     ) -%}
-    {{- return(last_build | length == 0 or last_build[0][0] != definition()) -}}
+    {{- return(
+        last_build | length == 0 or last_build[0][0] != definition() or (config.get('meta').passes and last_build[0][1])
+    ) -}}
+{%- endmacro %}
+
+
+{#-
+    In an incremental build: whether as_of passed a time, or so many days after it, since this model was built. That
+    changes rows which no batch has touched, of a model with `meta.passes`.
+-#}
+{% macro has_passed(moment, days=0) -%}
+    {%- set last_as_of = asked_once(
+        "select as_of from builds.model_builds where model_name = '" ~ this.identifier ~ "' order by built_at desc limit 1"
+    )[0][0] -%}
+    (
+        {{ moment }} > {{ add_hours("timestamp '" ~ last_as_of ~ "'", -24 * days) }}
+        and {{ moment }} <= {{ add_hours(as_of_moment(), -24 * days) }}
+    )
+{%- endmacro %}
+
+
+{#-
+    In an incremental build: whether a day came into a window of so many days that ends with the last day, or left it,
+    since this model was built.
+-#}
+{% macro has_left_or_entered(day, window_days) -%}
+    {%- set first_end, last_end = asked_once(
+        'select min(cast(changed_value as date)), max(cast(changed_value as date)) from '
+        ~ changed('int_last_day', 'last_date') ~ ' as moved'
+    )[0].values() -%}
+    {%- if first_end is none -%}
+        false
+    {%- else -%}
+        (
+            {{ day }} > date '{{ first_end }}' and {{ day }} <= date '{{ last_end }}'
+            or {{ day }} > {{ add_days("date '" ~ first_end ~ "'", -window_days) }}
+            and {{ day }} <= {{ add_days("date '" ~ last_end ~ "'", -window_days) }}
+        )
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -200,8 +240,8 @@
 
 
 {#- What to read of `relation`: in an incremental build the rows whose `key` is among `keys`, otherwise all. -#}
-{% macro concerned(relation, key, keys) -%}
-    {{ rows_of(relation, key, keys) ~ ' as concerned' if is_incremental() else relation }}
+{% macro concerned(relation, key, keys, columns=['*']) -%}
+    {{ rows_of(relation, key, keys, columns) ~ ' as concerned' if is_incremental() else relation }}
 {%- endmacro %}
 
 
@@ -220,6 +260,13 @@
 {%- endmacro %}
 
 
+{#- A statement that writes down that this model is built now. -#}
+{% macro note_build(is_full) -%}
+    insert into builds.model_builds (model_name, built_at, is_full, definition, as_of)
+    select '{{ this.identifier }}', {{ built_at() }}, {{ is_full }}, '{{ definition() }}', {{ as_of_moment() }}
+{%- endmacro %}
+
+
 {#- The incremental strategy `replace`; dbt finds it by its name. -#}
 {% macro get_incremental_replace_sql(arguments) -%}
     {%- set target = arguments.target_relation -%}
@@ -235,7 +282,7 @@
     {%- endfor %}
     create or replace temporary table replaced as
     select * from {{ rows_of(target, key, 'select ' ~ key ~ ' from ' ~ batch, old_columns) }} as replaced_rows;
-    insert into builds.model_builds values ('{{ this.identifier }}', {{ built_at() }}, false, '{{ definition() }}');
+    {{ note_build(is_full=false) }};
     {% for column in tracked %}
     insert into builds.changes
     select '{{ this.identifier }}', '{{ column | replace("'", "''") }}', touched.changed_value, {{ built_at() }}
@@ -284,8 +331,7 @@
                 where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
             );
         {%- endfor %}
-        insert into builds.model_builds
-        select '{{ this.identifier }}', {{ built_at() }}, true, '{{ definition() }}'
+        {{ note_build(is_full=true) }}
         where
             not exists (
                 select 1 from builds.model_builds

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.conftest import SAMPLE
 
 # More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py
 SEEDS = os.environ.get("NPS_BATCH_SEEDS", "1-1").split("-")
+AS_OF = datetime(2025, 7, 1, 9)  # of the last batch; of each before it 40 days earlier
 BATCHES = 5 if "NPS_BATCH_SEEDS" in os.environ else 3
 # An export whose people are named by their key in the CRM, also by that of a merged contact, and so their accounts.
 SHOP = """
@@ -213,6 +214,7 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
         if batch == 2:
             company.redefine()
         company.load()
+        company.settings.variables["as_of"] = f"{AS_OF - (BATCHES - batch) * timedelta(days=40)}"
         if batch == 2:  # somewhere between its start and its end
             company.build(company.incremental, killed_after=company.random.uniform(7, 14))
         company.build(company.incremental)

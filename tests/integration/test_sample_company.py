@@ -30,6 +30,7 @@ PUBLISHED = {
     "dim_accounts",
     "dim_contacts",
     "dim_dates",
+    "dim_windows",
     "dim_owner_hierarchy",
     "dim_owners",
     "dim_surveys",

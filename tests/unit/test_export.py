@@ -160,6 +160,7 @@ def published(tmp_path: Path) -> Settings:
             from (values ('r1', 3), ('other', 5), ('all', 8)) as t (owner_id, cases);
             create table marts.dim_surveys as select 's' as survey_id;
             create table marts.dim_dates as select date '2025-01-01' as date_day;
+            create table marts.dim_windows as select date '2025-01-01' as last_day;
         """)
     return settings
 

@@ -1,18 +1,62 @@
--- Grain: one person and one survey type about whom something must be known first: who is not listed may be asked.
+-- Grain: one person and one survey type about whom something must be known first: who is not listed may be asked. In an
+-- incremental build those are looked up again whom a batch touched, or for whom a time is over.
+-- depends_on: {{ ref('int_asked_accounts') }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'contact_id',
+    meta = {'present': 'state', 'tracked': ['contact_id'], 'passes': true}
+) }}
 {%- set rules = var('contact_rules') %}
 {%- set forgotten_days = rules.get('forgotten_days', {}) %}
 {#- As far back as any rule looks; for who was forgotten, who must have been asked once, as long again. -#}
 {%- set days_back = [
     rules.days_between.values() | max, 2 * ((forgotten_days.values() | list) + [0]) | max, var('trailing_window_days'),
 ] | max %}
+{#- After which an invitation means something else. -#}
+{%- set passing_days = [0, days_back, var('trailing_window_days')]
+    + rules.days_between.values() | list + forgotten_days.values() | list %}
+{%- set affected = 'select contact_id from affected' %}
 
-with contacts as (
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as contact_id from {{ changed('fct_survey_invitations', 'contact_id') }} as invitations
+    union
+    select changed_value from {{ changed('dim_contacts', 'contact_id') }} as contacts
+    union
+    select contact_id from {{ ref('dim_contacts') }}
+    where account_id in {{ changed('dim_accounts', 'account_id') }}
+    union
+    select contact_id from {{ ref('dim_contacts') }}
+    where account_id in {{ changed('int_asked_accounts', 'account_id') }}
+    union
+    select contact_id from {{ ref('int_respondents') }}
+    where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
+    union
+    select respondents.contact_id
+    from {{ ref('int_opt_outs') }} as opt_outs
+    inner join {{ ref('int_respondents') }} as respondents on opt_outs.respondent_key = respondents.respondent_key
+    where {{ has_passed('opt_outs.opted_out_at') }}
+    union
+    select contact_id from {{ ref('fct_survey_invitations') }}
+    where
+        {%- for days in passing_days | unique %}
+        {{ 'or ' if not loop.first }}{{ has_passed('sent_at', days) }}
+        {%- endfor %}
+),
+{% endif %}
+contacts as (
     select
         dim_contacts.*,
         coalesce(accounts.is_customer and not accounts.is_deleted, true) as is_of_customer
     from {{ ref('dim_contacts') }} as dim_contacts
     left join {{ ref('dim_accounts') }} as accounts on dim_contacts.account_id = accounts.account_id
-    where not dim_contacts.is_staff and not dim_contacts.is_deleted
+    where
+        not dim_contacts.is_staff
+        and not dim_contacts.is_deleted
+        {%- if is_incremental() %}
+        and dim_contacts.contact_id in ({{ affected }})
+        {%- endif %}
 ),
 
 asked as (
@@ -33,7 +77,11 @@ asked as (
             sent_at,
             is_within_contact_rules,
             sent_at > {{ add_hours(as_of_moment(), -24 * var('trailing_window_days')) }} as is_recent
-        from {{ ref('fct_survey_invitations') }}
+        from
+            {{ concerned(
+                ref('fct_survey_invitations'), 'contact_id', affected,
+                ['contact_id', 'survey_type', 'sent_at', 'delivered_at', 'is_within_contact_rules']
+            ) }}
         where
             contact_id is not null
             and delivered_at is not null
@@ -41,19 +89,6 @@ asked as (
             and sent_at <= {{ as_of_moment() }}
     ) as invitations
     group by contact_id
-),
-
--- The invitations of a month, read by themselves: what is named once is not written down whole.
-asked_accounts as (
-    select account_id
-    from {{ ref('fct_survey_invitations') }}
-    where
-        account_id is not null
-        and delivered_at is not null
-        and sent_at > {{ add_hours(as_of_moment(), -24 * rules.account.days) }}
-        and sent_at <= {{ as_of_moment() }}
-    group by account_id
-    having count(*) >= {{ rules.account.invitations }}
 ),
 
 opt_outs as (
@@ -67,7 +102,8 @@ survey_types as (
     {%- for type in survey_types() %}
     select
         '{{ type }}' as survey_type,
-        cast({{ forgotten_days.get(type, 'null') }} as integer) as forgotten_days
+        {{ add_hours(as_of_moment(), -24 * forgotten_days[type]) if type in forgotten_days else 'cast(null as timestamp)' }}
+            as forgotten_before
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -78,7 +114,7 @@ known as (
         contacts.account_id,
         contacts.is_of_customer,
         survey_types.survey_type,
-        survey_types.forgotten_days,
+        survey_types.forgotten_before,
         contacts.has_opted_out or opt_outs.contact_id is not null as is_opted_out,
         asked_accounts.account_id is not null as is_account_asked,
         case survey_types.survey_type
@@ -97,7 +133,7 @@ known as (
     from contacts
     cross join survey_types
     left join asked on contacts.contact_id = asked.contact_id
-    left join asked_accounts on contacts.account_id = asked_accounts.account_id
+    left join {{ ref('int_asked_accounts') }} as asked_accounts on contacts.account_id = asked_accounts.account_id
     left join opt_outs on contacts.contact_id = opt_outs.contact_id
 ),
 
@@ -109,10 +145,7 @@ decided as (
             when invitations_against_rules > 0 then 'asked_too_often'
             when may_be_asked_at > {{ as_of_moment() }} then 'held_back'
             when is_account_asked then 'account_held_back'
-            when
-                is_of_customer
-                and {{ days_between('last_asked_of_type_at', as_of_moment()) }} >= forgotten_days
-                then 'forgotten'
+            when is_of_customer and last_asked_of_type_at <= forgotten_before then 'forgotten'
         end as state
     from known
 ),
@@ -135,4 +168,4 @@ final as (
     where state is not null
 )
 
-select * from final
+{{ with_removed_keys('final', 'contact_id') }}

@@ -2,7 +2,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'contact_id',
-    meta = {'present': 'match_rule', 'tracked': ['contact_id']}
+    meta = {'present': 'match_rule', 'tracked': ['contact_id', 'account_id']}
 ) }}
 
 with

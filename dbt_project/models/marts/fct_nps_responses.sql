@@ -4,7 +4,8 @@
     materialized = 'incremental',
     unique_key = 'response_id',
     meta = {
-        'present': 'survey_type', 'tracked': ['response_id'], 'differences': counted_facts().answers.columns,
+        'present': 'survey_type', 'tracked': ['response_id', 'contact_id', 'account_id'],
+        'differences': counted_facts().answers.columns,
     }
 ) }}
 

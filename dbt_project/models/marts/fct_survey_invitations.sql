@@ -3,7 +3,8 @@
     materialized = 'incremental',
     unique_key = 'invitation_id',
     meta = {
-        'present': 'survey_id', 'tracked': ['invitation_id'], 'differences': counted_facts().invitations.columns,
+        'present': 'survey_id', 'tracked': ['invitation_id', 'contact_id', 'account_id'],
+        'differences': counted_facts().invitations.columns,
     }
 ) }}
 

@@ -1,15 +1,71 @@
 -- Grain: one account and survey type: what its people said last and over the trailing window, and who of them is
--- silent. Customers that were never asked are here too, so that revenue adds up.
+-- silent. Customers that were never asked are here too, so that revenue adds up. In an incremental build those accounts
+-- are counted again that a batch touched, or an answer or invitation of which came into a window or left it.
+-- depends_on: {{ ref('int_last_day') }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'account_id',
+    meta = {'present': 'survey_type', 'tracked': ['account_id']}
+) }}
 {%- set window_days = var('account_window_days') %}
 {%- set trailing_days = var('trailing_window_days') %}
 {%- set categories = ['detractor', 'passive', 'promoter'] %}
 
-with bounds as (
+{%- set affected = 'select account_id from affected' %}
+
+with
+{%- if is_incremental() %}
+affected as (
+    select changed_value as account_id from {{ changed('dim_accounts', 'account_id') }} as accounts
+    union
+    select changed_value from {{ changed('dim_contacts', 'account_id') }} as contacts
+    union
+    select changed_value from {{ changed('fct_nps_responses', 'account_id') }} as answers
+    union
+    select changed_value from {{ changed('fct_survey_invitations', 'account_id') }} as invitations
+    union
+    select account_id from {{ ref('fct_nps_responses') }}
+    where
+        {{ has_left_or_entered('response_date', window_days) }}
+        or {{ has_left_or_entered('response_date', trailing_days) }}
+    union
+    select account_id from {{ ref('fct_survey_invitations') }}
+    where {{ has_left_or_entered('sent_date', window_days) }}
+),
+{% endif %}
+windows as (
+    select * from {{ ref('dim_windows') }}
+),
+
+responses as (
     select
-        last_date as window_end,
-        {{ add_days('last_date', 1 - window_days) }} as window_start,
-        {{ add_days('last_date', 1 - trailing_days) }} as trailing_start
-    from {{ ref('int_last_day') }}
+        response_id,
+        survey_type,
+        account_id,
+        contact_id,
+        category,
+        submitted_at,
+        response_date
+    from
+        {{ concerned(
+            ref('fct_nps_responses'), 'account_id', affected,
+            ['response_id', 'survey_type', 'account_id', 'contact_id', 'category', 'submitted_at', 'response_date']
+        ) }}
+),
+
+invitations as (
+    select
+        survey_type,
+        account_id,
+        contact_id,
+        sent_date,
+        delivered_at,
+        outcome
+    from
+        {{ concerned(
+            ref('fct_survey_invitations'), 'account_id', affected,
+            ['survey_type', 'account_id', 'contact_id', 'sent_date', 'delivered_at', 'outcome']
+        ) }}
 ),
 
 -- A person whom nobody knows is one for each answer.
@@ -19,17 +75,20 @@ people_answered as (
         responses.account_id,
         coalesce(responses.contact_id, responses.response_id) as person,
         max(responses.response_date) as last_response_date,
-        {{ last_answer_times('responses', 'responses.response_date >= bounds.window_start') }},
+        {{ last_answer_times('responses', 'responses.response_date >= windows.account_window_start') }},
         {%- for category in categories %}
         count(
             case
-                when responses.category = '{{ category }}' and responses.response_date >= bounds.trailing_start then 1
+                when responses.category = '{{ category }}' and responses.response_date >= windows.trailing_window_start
+                    then 1
             end
         ) as trailing_{{ category }}s{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ ref('fct_nps_responses') }} as responses
-    inner join bounds
-        on responses.response_date between least(bounds.window_start, bounds.trailing_start) and bounds.window_end
+    from responses
+    inner join windows
+        on
+            responses.response_date
+            between least(windows.account_window_start, windows.trailing_window_start) and windows.last_day
     where responses.account_id is not null
     group by responses.survey_type, responses.account_id, coalesce(responses.contact_id, responses.response_id)
 ),
@@ -62,8 +121,8 @@ people_asked as (
         invitations.account_id,
         invitations.contact_id,
         {{ dbt.bool_or("invitations.outcome = 'answered'") }} as has_answered
-    from {{ ref('fct_survey_invitations') }} as invitations
-    inner join bounds on invitations.sent_date between bounds.window_start and bounds.window_end
+    from invitations
+    inner join windows on invitations.sent_date between windows.account_window_start and windows.last_day
     where
         invitations.account_id is not null
         and invitations.contact_id is not null
@@ -87,7 +146,13 @@ people as (
         account_id,
         count(*) as contacts
     from {{ ref('dim_contacts') }}
-    where account_id is not null and not is_staff and not is_deleted
+    where
+        account_id is not null
+        and not is_staff
+        and not is_deleted
+        {%- if is_incremental() %}
+        and account_id in ({{ affected }})
+        {%- endif %}
     group by account_id
 ),
 
@@ -100,6 +165,9 @@ accounts as (
         *,
         is_customer and not is_deleted as is_live_customer
     from {{ ref('dim_accounts') }}
+    {%- if is_incremental() %}
+    where account_id in ({{ affected }})
+    {%- endif %}
 ),
 
 confidence as (
@@ -117,9 +185,6 @@ final as (
         {%- endfor %}
         accounts.annual_revenue,
         accounts.is_live_customer as is_customer,
-        bounds.window_start,
-        bounds.trailing_start,
-        bounds.window_end,
         cast(coalesce(people.contacts, 0) as bigint) as contacts,
         cast(coalesce(asked.contacts_asked, 0) as bigint) as contacts_asked,
         cast(coalesce(asked.contacts_answered, 0) as bigint) as contacts_answered,
@@ -137,7 +202,6 @@ final as (
         {{ evidence('coalesce(answered.trailing_responses, 0)') }} as trailing_evidence
     from accounts
     cross join survey_types
-    cross join bounds
     cross join confidence
     left join people on accounts.account_id = people.account_id
     left join asked on accounts.account_id = asked.account_id and survey_types.survey_type = asked.survey_type
@@ -145,4 +209,4 @@ final as (
     where accounts.is_live_customer or asked.account_id is not null or answered.account_id is not null
 )
 
-select * from final
+{{ with_removed_keys('final', 'account_id') }}
