@@ -19,6 +19,7 @@ import pytest
 
 from expectations.validation import declare_results
 from orchestration import loader, served_file
+from orchestration.compact import compact
 from orchestration.exclusions import COLUMNS
 from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
@@ -213,6 +214,8 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
         if batch == 2:
             company.redefine()
         company.load()
+        if batch > 1:  # which changes nothing of what was read, and of what is new
+            assert list(compact(company.settings.lake, load_sources(company.settings).tables))
         if batch == 2:  # somewhere between its start and its end
             company.build(company.incremental, killed_after=company.random.uniform(7, 14))
         company.build(company.incremental)
