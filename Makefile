@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract compact dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ run: setup $(if $(filter spark,$(TARGET)),.spark/.installed) ## run the pipeline
 
 extract: setup ## bring what is new in the vendors' APIs into data/landing: make extract SOURCES=delighted [FROM=… TO=…]
 	@$(NPS) extract $(SOURCES) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+compact: setup ## put the many small loads of the lake together into few large files; nothing else changes
+	@$(NPS) compact
 
 dev: setup ## open Dagster on 127.0.0.1:3000
 	@$(NPS) dev

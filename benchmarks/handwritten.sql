@@ -81,6 +81,7 @@ select * from read_parquet(getvariable('lake') || '/raw/salesforce/user/*/data_0
 create temp view loads as
 select * from read_json(
     getvariable('lake') || '/raw/*/*/*/_load.json',
+    hive_partitioning = false,
     columns = {load_id: 'varchar', source_system: 'varchar', lake_source: 'varchar', table_name: 'varchar', file: 'varchar', loaded_at: 'timestamptz', rows: 'bigint', malformed_rows: 'bigint'}
 );
 

@@ -25,8 +25,9 @@ from rich.markup import escape
 from orchestration.alerts import read_configuration, send_alerts
 from orchestration.extractors import load_extractors
 from orchestration.faults import explained
-from orchestration.loader import LakeFault, hold_lake, registered_loads, verify_loads
+from orchestration.loader import hold_lake, lake_lock, readers_of, verify_loads
 from orchestration.reference import check_reference
+from orchestration.register import LakeFault, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import dbt_vars, load_sources
 
@@ -46,6 +47,7 @@ def command_line() -> argparse.ArgumentParser:
         "--from", dest="start", type=date.fromisoformat, help="backfill: what changed since this day"
     )
     extraction.add_argument("--to", dest="end", type=date.fromisoformat, help="backfill: and before this day")
+    commands.add_parser("compact", help="put the many small loads of the lake together into few large files")
     commands.add_parser("summary", help="show the published result")
     known = commands.add_parser("as-known", help="build what was known at a past moment, into a file of its own")
     known.add_argument("moment", help="a day, to its end, or a time, UTC where it names no zone: 2025-03-31")
@@ -95,6 +97,8 @@ def main(arguments: Sequence[str]) -> int:
                 return run(settings, console)
             case "extract":
                 return extract(settings, options.sources, (options.start, options.end), console)
+            case "compact":
+                return compact(settings, console)
             case "summary":
                 print_summary(settings, console)
                 return 0
@@ -221,6 +225,19 @@ def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, d
                 is_success = False
                 console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
     return 0 if is_success else FAILURE
+
+
+def compact(settings: Settings, console: Console) -> int:
+    """Put small loads together, table by table; what was loaded when stays as it is."""
+    from orchestration import compact as compaction  # noqa: PLC0415  (a run does without it)
+
+    is_compact = True
+    for table, before, after in compaction.compact(settings.lake, load_sources(settings).tables):
+        is_compact = False
+        console.print(f"[green]✓[/] {table}  [dim]{before} folders of loads are {after} now[/]")
+    if is_compact:
+        console.print("No table has several small loads: nothing to do.")
+    return 0
 
 
 def print_summary(settings: Settings, console: Console) -> None:
@@ -421,7 +438,8 @@ def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     executable = Path(sys.executable).with_name("dbt")
     takes_vars = [*arguments, *dbt_vars(load_sources(settings))] if arguments else ["--help"]
     environment = os.environ | settings.environment()
-    return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
+    with lake_lock(readers_of(settings.lake), is_shared=True):
+        return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
 
 
 def mf(settings: Settings, arguments: Sequence[str]) -> int:

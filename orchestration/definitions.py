@@ -8,7 +8,16 @@ import dagster as dg
 
 from orchestration.extractors import load_extractors
 from orchestration.ingest import lake_assets, raw_table_assets
-from orchestration.jobs import EXTRACT, PIPELINE, alert_sensor, arrival_sensor, daily_schedule, extract_schedule
+from orchestration.jobs import (
+    EXTRACT,
+    PIPELINE,
+    alert_sensor,
+    arrival_sensor,
+    compact_job,
+    compact_schedule,
+    daily_schedule,
+    extract_schedule,
+)
 from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
 from orchestration.publish import published_asset
@@ -24,6 +33,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     sources = load_sources(settings)
     extractors = load_extractors(settings)
     transform = transform_assets(settings, sources)
+    compaction = compact_job(settings, sources)
     published_from = [key for key in transform.keys if key.path[0] in PUBLISHED_SCHEMAS]
     return dg.Definitions(
         assets=[
@@ -35,8 +45,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[mart_checks(settings)],
         # A job needs an asset: where no source has an API, there is nothing to extract.
-        jobs=[PIPELINE, EXTRACT] if extractors else [PIPELINE],
-        schedules=[daily_schedule(settings), extract_schedule(settings)] if extractors else [daily_schedule(settings)],
+        jobs=[PIPELINE, compaction, *([EXTRACT] if extractors else [])],
+        schedules=[
+            daily_schedule(settings),
+            compact_schedule(settings, compaction),
+            *([extract_schedule(settings)] if extractors else []),
+        ],
         sensors=[arrival_sensor(settings, sources), alert_sensor(settings)],
         loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.

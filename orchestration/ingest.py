@@ -14,10 +14,10 @@ from expectations.thresholds import read_thresholds
 from orchestration import loader
 from orchestration.extractors import Extractor
 from orchestration.landing import extracted_keys
-from orchestration.loader import Load
 from orchestration.quality import as_check_result
 from orchestration.readers import RefusedFile
 from orchestration.reference import check_reference
+from orchestration.register import Load
 from orchestration.settings import Settings
 from orchestration.sources import Sources, Table
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration import loader
 from orchestration.alerts import send_alerts
+from orchestration.compact import compact
 from orchestration.landing import BACKFILL, GROUP
 from orchestration.readers import RefusedFile
 from orchestration.settings import Settings
@@ -22,6 +23,32 @@ EXTRACT = dg.define_asset_job(
     selection=dg.AssetSelection.groups(GROUP),
     description="bring what is new in the vendors' APIs into landing/",
 )
+
+
+def compact_job(settings: Settings, sources: Sources) -> dg.JobDefinition:
+    """The small loads of the lake put together; a run that is started meanwhile waits for it in Dagster's queue."""
+
+    @dg.op
+    def compact_lake(context: dg.OpExecutionContext) -> None:
+        for table, before, after in compact(settings.lake, sources.tables):
+            context.log.info(f"{table}: {before} folders of loads are {after} now")
+
+    @dg.job(name="compact", description="many small loads of the lake become few large files")
+    def job() -> None:
+        compact_lake()
+
+    return job
+
+
+def compact_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Compaction on the night to Sunday, once someone switches the schedule on."""
+    return dg.ScheduleDefinition(
+        name="compact_weekly",
+        job=job,
+        cron_schedule="0 3 * * 0",
+        execution_timezone=settings.variables["business_time_zone"],
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
 
 
 def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:

@@ -4,21 +4,21 @@
     commit  rename it to lake/raw/<source>/<table>/load_id=…/    from now on it is loaded
 
 A load holds the rows as delivered, each with its file and physical line (data_0.parquet), the rows that
-could not be read, with the reason (malformed_0.parquet), and the register's entry (_load.json). What a
-value means is the business of dbt; whether it is acceptable, of the expectations.
+could not be read, with the reason (malformed_0.parquet), and the register's entry (_load.json). Small loads
+may later lie together in one folder (compact.py). What a value means is the business of dbt; whether it is
+acceptable, of the expectations.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,12 +38,22 @@ from orchestration.readers import (
     reader_of,
     scan_file,
 )
+from orchestration.register import (
+    REGISTER_FILE,
+    LakeDamaged,
+    LakeFault,
+    Load,
+    read_register,
+    register_text,
+    registered_loads,
+)
 from orchestration.settings import STAMP
 from orchestration.sources import Table
 
 DATA_FILE = "data_0.parquet"
 MALFORMED_FILE = "malformed_0.parquet"
-REGISTER_FILE = "_load.json"
+# A folder that holds several loads is called so (compact.py); load_id=… would be taken for the key of all its rows.
+COMPACTED = "compacted_"
 
 # Level 1 packs as well as the default and takes half the time; trying long dictionaries takes as much.
 PACKING = "format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000"
@@ -54,38 +64,8 @@ MALFORMED_TYPES = ORIGIN_TYPES | {"raw_row": "VARCHAR", "reason": "VARCHAR"}
 _DECLARATION = "load_id=00000000T000000000000Z_declared"
 
 
-class LakeFault(Exception):
-    """The lake cannot be worked with; the message says why and what to do."""
-
-
 class LakeBusy(LakeFault):
     """Another run holds the lake."""
-
-
-class LakeDamaged(LakeFault):
-    """A file of the lake is not what was written."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """One committed load: the content of its _load.json."""
-
-    load_id: str
-    source_system: str
-    lake_source: str
-    table_name: str
-    file: str  # relative to landing/
-    size_bytes: int
-    modified_ns: int
-    sha256: str
-    encoding: str
-    loaded_at: str  # ISO 8601, UTC
-    rows: int
-    malformed_rows: int
-    columns: list[str]  # as delivered, in order
-    extra_columns: list[str]  # delivered but not declared
-    absent_columns: list[str]  # optional and not delivered
-    stored: dict[str, str] = field(default_factory=dict)  # sha256 of each Parquet file; early loads have none
 
 
 @dataclass(frozen=True)
@@ -108,8 +88,8 @@ class StagedLoad:
 
 
 @contextmanager
-def lake_lock(lake: Path, wait_seconds: float = 30) -> Iterator[None]:
-    """Hold a folder for one run; the lock goes with the process, also when that is killed.
+def lake_lock(lake: Path, wait_seconds: float = 30, *, is_shared: bool = False) -> Iterator[None]:
+    """Hold a folder for one run, or for all who share it; the lock goes with the process, also when that is killed.
 
     Raises:
         LakeBusy: another run still held it after `wait_seconds`.
@@ -119,7 +99,7 @@ def lake_lock(lake: Path, wait_seconds: float = 30) -> Iterator[None]:
     with (lake / ".lock").open("w") as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
@@ -146,13 +126,15 @@ def hold_lake(lake: Path) -> None:
         _held[lake] = held
 
 
+def readers_of(lake: Path) -> Path:
+    """The folder that is shared by who reads the lake without holding it: files do not change places meanwhile."""
+    return lake / "reading"
+
+
 def load_times(lake: Path) -> Iterator[datetime]:
     """The time of each load to come: now, but after all before it, also where the clock was set back."""
-    stamps = [
-        file.parent.name.removeprefix("load_id=").split("_")[0]
-        for file in (lake / "raw").glob(f"*/*/*/{REGISTER_FILE}")
-    ]
-    last = datetime.strptime(f"{max(stamps)}+0000", f"{STAMP}%z") if stamps else None
+    loads = registered_loads(lake)
+    last = datetime.strptime(f"{loads[-1].load_id.split('_')[0]}+0000", f"{STAMP}%z") if loads else None
     while True:
         now = datetime.now(UTC)
         last = max(now, last + timedelta(microseconds=1)) if last else now
@@ -202,7 +184,7 @@ def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
     files = matching_files(table, landing, lake)
     seen = {
         (load.file, load.size_bytes, load.modified_ns)
-        for load in _read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
+        for load in read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
         if load.source_system == table.source_system
     }
 
@@ -215,13 +197,8 @@ def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
 
 def latest_columns(table: Table, lake: Path) -> list[str] | None:
     """The columns of the last load of this source's table, as delivered; None before the first."""
-    loads = _read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
+    loads = read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
     return next((load.columns for load in reversed(loads) if load.source_system == table.source_system), None)
-
-
-def registered_loads(lake: Path) -> list[Load]:
-    """Every load of the lake, oldest first."""
-    return _read_register((lake / "raw").glob(f"*/*/*/{REGISTER_FILE}"))
 
 
 def verify_loads(lake: Path) -> None:
@@ -230,19 +207,24 @@ def verify_loads(lake: Path) -> None:
     Raises:
         LakeDamaged: some are missing or other ones.
     """
-    faults = []
-    for load in registered_loads(lake):
-        folder = lake / "raw" / load.lake_source / load.table_name / f"load_id={load.load_id}"
-        for name, sha256 in load.stored.items():
-            path = folder / name
-            if not path.is_file() or _sha256(path) != sha256:
-                faults.append(
-                    f"{path} is damaged: it is not what was written. Restore it from a backup; or, if landing/ still "
-                    f"has {load.file} as it was delivered then (sha256 {load.sha256}), remove {folder}: "
-                    "the next run loads it again"
-                )
+    faults = [
+        fault for register in sorted((lake / "raw").glob(f"*/*/*/{REGISTER_FILE}")) for fault in damaged_files(register)
+    ]
     if faults:
         raise LakeDamaged("\n".join(faults))
+
+
+def damaged_files(register: Path) -> Iterator[str]:
+    """A sentence for each Parquet file beside this _load.json that is not what was written."""
+    folder, loads = register.parent, read_register([register])
+    for name, sha256 in loads[0].stored.items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            delivered = ", ".join(f"{load.file} as it was delivered then (sha256 {load.sha256})" for load in loads)
+            yield (
+                f"{path} is damaged: it is not what was written. Restore it from a backup; or, if landing/ still "
+                f"has {delivered}, remove {folder}: the next run loads it again"
+            )
 
 
 def replace_stored(path: Path, draft: Path) -> None:
@@ -252,10 +234,11 @@ def replace_stored(path: Path, draft: Path) -> None:
     """
     flush(draft)
     register = path.with_name(REGISTER_FILE)
-    if register.exists() and path.name in (load := json.loads(register.read_text(encoding="utf-8"))).get("stored", {}):
-        load["stored"][path.name] = _sha256(draft)
+    loads = read_register([register]) if register.exists() else []
+    if loads and path.name in loads[0].stored:
+        stored = loads[0].stored | {path.name: sha256_of(draft)}
         new = register.with_suffix(".tmp")
-        new.write_text(json.dumps(load, indent=1) + "\n", encoding="utf-8")
+        new.write_text(register_text([replace(load, stored=stored) for load in loads]), encoding="utf-8")
         flush(new)
         new.replace(register)
     draft.replace(path)
@@ -354,8 +337,8 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
                 folder / MALFORMED_FILE,
             )
         shutil.rmtree(scratch)
-        load = replace(load, stored={name: _sha256(folder / name) for name in (DATA_FILE, MALFORMED_FILE)})
-        (folder / REGISTER_FILE).write_text(json.dumps(asdict(load), indent=1) + "\n", encoding="utf-8")
+        load = replace(load, stored={name: sha256_of(folder / name) for name in (DATA_FILE, MALFORMED_FILE)})
+        (folder / REGISTER_FILE).write_text(register_text([load]), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -453,19 +436,9 @@ def _content_id(source_system: str, sha256: str) -> str:
 
 
 def _find_load(table_folder: Path, source_system: str, sha256: str) -> Load | None:
-    pattern = f"*_{_content_id(source_system, sha256)}/{REGISTER_FILE}"
-    loads = _read_register(table_folder.glob(pattern))
+    patterns = (f"*_{_content_id(source_system, sha256)}/{REGISTER_FILE}", f"{COMPACTED}*/{REGISTER_FILE}")
+    loads = read_register(path for pattern in patterns for path in table_folder.glob(pattern))
     return next((load for load in loads if (load.source_system, load.sha256) == (source_system, sha256)), None)
-
-
-def _read_register(paths: Iterable[Path]) -> list[Load]:
-    loads = []
-    for path in paths:
-        try:
-            loads.append(Load(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError) as error:
-            raise LakeDamaged(f"{path} is damaged ({error}): restore it from a backup") from error
-    return sorted(loads, key=lambda load: load.load_id)
 
 
 def _status(file: Path) -> os.stat_result:
@@ -492,7 +465,8 @@ def _declare(path: Path, columns: dict[str, str], incoming: Path) -> None:
     flush(path.parent)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The hash that the register keeps of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

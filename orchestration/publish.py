@@ -18,10 +18,11 @@ import dagster as dg
 import duckdb
 
 from orchestration import served_file
-from orchestration.loader import flush, hold_lake, lake_lock, registered_loads
+from orchestration.loader import flush, hold_lake, lake_lock
 from orchestration.publications import last_publication, prepare, settle, taken_back
 from orchestration.quality import BuildStamp
 from orchestration.readers import literal
+from orchestration.register import registered_loads
 from orchestration.settings import DBT_PROJECT_DIR, ROOT, ConfigError, Settings
 
 # A copy needs little; sorting more than this goes to disk.

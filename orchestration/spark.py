@@ -15,8 +15,10 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from orchestration.register import registered_loads
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ConfigError, Settings
 from orchestration.sources import dbt_vars, load_sources
 
@@ -89,9 +91,8 @@ def write_register(settings: Settings) -> None:
     """Put the load register together in one file: Spark passes by files whose name begins with _."""
     register = settings.spark / "loads.json"
     register.parent.mkdir(parents=True, exist_ok=True)
-    entries = sorted((settings.lake / "raw").glob("*/*/*/_load.json"))
-    lines = [json.dumps(json.loads(entry.read_text(encoding="utf-8"))) for entry in entries]
-    register.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    lines = [f"{json.dumps(asdict(load))}\n" for load in registered_loads(settings.lake)]
+    register.write_text("".join(lines), encoding="utf-8")
 
 
 def write_tables(settings: Settings) -> None:

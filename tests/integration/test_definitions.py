@@ -112,5 +112,5 @@ def test_guarded_tables_are_those_of_the_suites() -> None:
 
 
 def test_job_and_schedule(shown: dict[str, Any]) -> None:
-    assert shown["jobs"] == ["extract", "pipeline"]
-    assert shown["schedules"] == ["every_morning", "extract_apis"]
+    assert shown["jobs"] == ["compact", "extract", "pipeline"]
+    assert shown["schedules"] == ["compact_weekly", "every_morning", "extract_apis"]

@@ -29,6 +29,7 @@ from orchestration import extract as extraction
 from orchestration.api import ExtractError
 from orchestration.extract import Delivery
 from orchestration.extractors import Extractor, load_extractors
+from orchestration.register import Load
 from orchestration.settings import ConfigError, Settings
 from orchestration.sources import Table, load_sources
 from tests.conftest import ROOT, SAMPLE
@@ -658,7 +659,7 @@ def test_any_text_survives(delighted: House, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------- kills and doubles
 
 
-def loads(house: House, table: str) -> list[loader.Load]:
+def loads(house: House, table: str) -> list[Load]:
     """Load the new files as the pipeline does; each load once."""
     described = replace(house.table(table), is_required=False)
     landing, lake = house.settings.landing, house.settings.lake

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orchestration.ingest import load_new_files
-from orchestration.loader import registered_loads
+from orchestration.register import registered_loads
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import Guard, Table
 

@@ -18,8 +18,9 @@ from rich.console import Console
 from orchestration import __main__ as command_line
 from orchestration import ingest, loader
 from orchestration.faults import explained, last_build
-from orchestration.loader import LakeDamaged, registered_loads, verify_loads
+from orchestration.loader import verify_loads
 from orchestration.publications import prepare, settle
+from orchestration.register import REGISTER_FILE, LakeDamaged, registered_loads
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import Guard, Table
 from orchestration.transform import _build_time
@@ -167,7 +168,7 @@ def test_a_damaged_file_of_the_lake_is_named_with_the_way_back(house: House, nam
 
 @pytest.mark.parametrize("entry", ["{", '{"load_id": 1}'])
 def test_a_damaged_entry_of_the_register_is_named(house: House, entry: str) -> None:
-    [file] = (house.settings.lake / "raw").glob(f"*/*/*/{loader.REGISTER_FILE}")
+    [file] = (house.settings.lake / "raw").glob(f"*/*/*/{REGISTER_FILE}")
     file.write_text(entry)
     with pytest.raises(LakeDamaged, match=r"_load\.json is damaged"):
         house.load()

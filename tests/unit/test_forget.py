@@ -16,6 +16,8 @@ import duckdb
 import pytest
 
 from orchestration import forget, loader
+from orchestration.compact import compact
+from orchestration.register import REGISTER_FILE, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import Table, load_sources
 
@@ -89,7 +91,7 @@ def lake_content(settings: Settings) -> dict[str, Any]:
     for path in sorted(settings.lake.rglob("*")):
         if path.suffix == ".parquet":
             found[str(path.relative_to(settings.lake))] = duckdb.execute(f"from read_parquet('{path}')").fetchall()
-        elif path.name == loader.REGISTER_FILE:
+        elif path.name == REGISTER_FILE:
             found[str(path.relative_to(settings.lake))] = path.read_text()
     return found
 
@@ -99,12 +101,12 @@ def test_a_person_goes_and_everything_else_stays(settings: Settings, person: str
     if person == "hashed":
         salted = duckdb.execute("select sha256(? || ':anna@home.example')", [settings.contact_salt]).fetchall()[0][0]
         person = f"email:{salted[:16]}"
-    registered = [replace(load, stored={}) for load in loader.registered_loads(settings.lake)]
+    registered = [replace(load, stored={}) for load in registered_loads(settings.lake)]
     lines = rows(settings, "delighted/survey_responses", "id, score, created_at, _line, _load_id, _row_ordinal")
     plan = forget.make_plan(settings, tables(settings), person)
     forget.erase(settings, tables(settings), plan)
 
-    assert [replace(load, stored={}) for load in loader.registered_loads(settings.lake)] == registered
+    assert [replace(load, stored={}) for load in registered_loads(settings.lake)] == registered
     loader.verify_loads(settings.lake)
     assert rows(settings, "delighted/survey_responses", "id, score, created_at, _line, _load_id, _row_ordinal") == lines
     answers = rows(settings, "delighted/survey_responses", "person, comment, person_properties, _row_hash")
@@ -130,6 +132,25 @@ def test_a_person_goes_and_everything_else_stays(settings: Settings, person: str
 
     # What named the person is removed from landing/, loaded or not, and nothing is loaded a second time.
     assert [path for path in settings.landing.rglob("*") if path.is_file()] == []
+    assert load(settings) == 0
+    with duckdb.connect() as connection:
+        searched = [path for path in settings.data_dir.rglob("*") if path.is_file()]
+        assert [p.name for p in searched if forget.holds(connection, p, plan)] == ["forget.json"]
+
+
+def test_a_person_goes_out_of_compacted_loads_too(settings: Settings) -> None:
+    assert load(settings) == 1
+    registered = [replace(load, stored={}) for load in registered_loads(settings.lake)]
+    lines = set(rows(settings, "delighted/survey_responses", "_load_id, _line, id, score"))
+    assert list(compact(settings.lake, tables(settings))) == [("delighted.survey_responses", 2, 1)]
+    plan = forget.make_plan(settings, tables(settings), "anna@home.example")
+    forget.erase(settings, tables(settings), plan)
+
+    assert [replace(load, stored={}) for load in registered_loads(settings.lake)] == registered
+    loader.verify_loads(settings.lake)
+    assert set(rows(settings, "delighted/survey_responses", "_load_id, _line, id, score")) == lines
+    people = [person for (person,) in rows(settings, "delighted/survey_responses", "person") if person]
+    assert len(people) == 6 and sum(person.startswith(forget.TOKEN) for person in people) == 4
     assert load(settings) == 0
     with duckdb.connect() as connection:
         searched = [path for path in settings.data_dir.rglob("*") if path.is_file()]
@@ -198,7 +219,7 @@ def test_a_kill_at_any_moment_changes_nothing_of_the_end(settings: Settings, tmp
             break
         assert child.exitcode == -signal.SIGKILL
         kills += 1
-        assert len(loader.registered_loads(settings.lake)) == 3
+        assert len(registered_loads(settings.lake)) == 3
     assert kills > 5
     assert lake_content(settings) == lake_content(undisturbed)
 

@@ -1,4 +1,4 @@
-"""The sensor: a run for complete new files, and none for those still being written."""
+"""The sensor: a run for complete new files, and none for those still being written; and compaction as a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from orchestration import loader
-from orchestration.jobs import alert_sensor, arrival_sensor
+from orchestration.jobs import alert_sensor, arrival_sensor, compact_job
+from orchestration.register import registered_loads
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import load_sources
 
@@ -114,3 +115,13 @@ def test_the_alert_sensor_tells_and_names_who_could_not_be_told(
         assert isinstance(answer, dg.SkipReason)
         answers.append(answer.skip_message)
     assert answers == ["every target was told of every cause", "alerts: stewards did not take a message"]
+
+
+def test_compaction_is_a_job(landing: Landing) -> None:
+    for number in range(2):
+        landing.file.with_name(f"{number}.csv").write_text(f"{HEADER}{number},1700000000\n")
+    landing.load()
+    loads = [load.load_id for load in registered_loads(landing.settings.lake)]
+    assert compact_job(landing.settings, landing.sources).execute_in_process().success
+    assert [load.load_id for load in registered_loads(landing.settings.lake)] == loads
+    assert len(list(landing.settings.lake.glob("raw/*/*/*/_load.json"))) == 1

@@ -21,17 +21,16 @@ import pytest
 from orchestration import loader, readers
 from orchestration.loader import (
     LakeBusy,
-    Load,
     commit,
     discard,
     lake_lock,
     matching_files,
     new_files,
     prepare_lake,
-    registered_loads,
     stage,
 )
 from orchestration.readers import RefusedFile
+from orchestration.register import Load, registered_loads
 from orchestration.sources import Table
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
