@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract compact dev dashboard test test-superset spark test-spark lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract compact dev dashboard test test-superset spark test-spark postgres test-postgres lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,12 @@ spark: .spark/.installed ## build every model on Spark from the same lake (needs
 
 test-spark: setup .spark/.installed ## build two batches on Spark and on DuckDB, and compare (needs Java 17)
 	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark
+
+postgres: setup ## build every model on PostgreSQL from the same lake (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE)
+	@$(BIN)/python -m orchestration.postgres_build $(ARGS)
+
+test-postgres: setup ## build two batches on PostgreSQL, started by the test, and on DuckDB, and compare
+	@NPS_TEST_POSTGRES=1 $(BIN)/pytest tests/postgres
 
 .spark/.installed: spark-requirements.txt
 	@java -version 2>/dev/null || { echo "Spark needs Java 17: install it, or set JAVA_HOME and PATH"; exit 1; }

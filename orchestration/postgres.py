@@ -106,41 +106,47 @@ def _new(table: str) -> str:
 def _fill(source: duckdb.DuckDBPyConnection, database: psycopg.Connection, schema: str, table: str) -> int:
     """Make the table under another name, fill it and comment on it; its number of rows."""
     new = Identifier(schema, _new(table))
-    columns = source.execute(
-        """
-        select column_name, data_type, comment from duckdb_columns()
-        where schema_name = $schema and table_name = $table
-        order by column_index
-        """,
-        {"schema": schema, "table": table},
-    ).fetchall()
-    definitions = SQL(", ").join(
-        SQL("{} {}").format(Identifier(name), SQL(_type(data_type))) for name, data_type, _ in columns
-    )
-    database.execute(SQL("create table {} ({})").format(new, definitions))
-    # PostgreSQL's texts hold no character 0.
-    values = ", ".join(
-        f"replace(\"{name}\", chr(0), '')" if data_type == "VARCHAR" else f'"{name}"' for name, data_type, _ in columns
-    )
-    # Frozen rows are seen by every transaction: one that began before would otherwise find the new tables empty.
-    statement = SQL("copy {} from stdin (format csv, null '\\N', freeze)").format(new)
-    with database.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for chunk in _csv(source, f"select {values} from {schema}.{table}"):
-                copy.write(chunk)
-        rows = cursor.rowcount
+    rows = copy_table(source, database, f"select * from {schema}.{table}", new)
     comment = source.execute(
         "select comment from duckdb_tables() where schema_name = $schema and table_name = $table",
         {"schema": schema, "table": table},
     ).fetchone()
     if comment and comment[0]:
         database.execute(SQL("comment on table {} is {}").format(new, Literal(comment[0])))
-    for name, _, text in columns:
-        if text:
-            column = Identifier(schema, _new(table), name)
-            database.execute(SQL("comment on column {} is {}").format(column, Literal(text)))
+    comments = source.execute(
+        """
+        select column_name, comment from duckdb_columns()
+        where schema_name = $schema and table_name = $table and comment is not null
+        """,
+        {"schema": schema, "table": table},
+    ).fetchall()
+    for name, text in comments:
+        column = Identifier(schema, _new(table), name)
+        database.execute(SQL("comment on column {} is {}").format(column, Literal(text)))
     database.execute(SQL("analyze {}").format(new))
     return rows
+
+
+def copy_table(source: duckdb.DuckDBPyConnection, database: psycopg.Connection, query: str, table: Identifier) -> int:
+    """Make a table of the rows of a query to DuckDB; their number.
+
+    Raises:
+        PushError: a column has a type that is not known there.
+    """
+    columns = [(name, kind) for name, kind, *_ in source.execute(f"describe {query}").fetchall()]
+    definitions = SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(_type(kind))) for name, kind in columns)
+    database.execute(SQL("create table {} ({})").format(table, definitions))
+    # PostgreSQL's texts hold no character 0.
+    values = ", ".join(
+        f"replace(\"{name}\", chr(0), '')" if kind == "VARCHAR" else f'"{name}"' for name, kind in columns
+    )
+    # Frozen rows are seen by every transaction: one that began before would otherwise find the new tables empty.
+    statement = SQL("copy {} from stdin (format csv, null '\\N', freeze)").format(table)
+    with database.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for chunk in _csv(source, f"select {values} from ({query}) as delivered"):
+                copy.write(chunk)
+        return cursor.rowcount
 
 
 def _type(data_type: str) -> str:

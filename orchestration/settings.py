@@ -24,7 +24,7 @@ DBT_PROJECT_DIR = ROOT / "dbt_project"
 STAMP = "%Y%m%dT%H%M%S%fZ"
 # What is published of the warehouse.
 PUBLISHED_SCHEMAS = ("marts", "quality")
-# The targets of dbt_project/profiles.yml.
+# The targets of dbt_project/profiles.yml that a run builds with.
 ENGINES = ("duckdb", "spark")
 # A salt that can be guessed is none.
 SHORTEST_SALT = 16
@@ -154,6 +154,11 @@ class Settings:
     def spark(self) -> Path:
         """What a build on Spark works with; all of it is made anew."""
         return self.data_dir / "spark"
+
+    @property
+    def postgres(self) -> Path:
+        """What dbt writes of a build on PostgreSQL: its manifest, results and logs."""
+        return self.data_dir / "postgres"
 
     @property
     def spark_python(self) -> Path:

@@ -7,6 +7,8 @@
 
 {% macro default__type_double() -%}double{%- endmacro %}
 
+{% macro postgres__type_double() -%}double precision{%- endmacro %}
+
 
 {#- A text as an SQL literal. Spark reads backslashes in one as escapes, and takes '' for the end of one and the start of the next. -#}
 {% macro text_literal(text) -%}{{ return(adapter.dispatch('text_literal', 'nps')(text)) }}{%- endmacro %}
@@ -29,6 +31,55 @@
     {{- return(text_literal('(?d)' ~ (pattern[:-1] ~ '\\z' if pattern.endswith('$') else pattern))) -}}
 {%- endmacro %}
 
+{#-
+    The same for PostgreSQL's: it has no categories of Unicode, \b, \w and \d know all letters, a dot matches the end
+    of a line, and no group has options of its own. Of alternatives it takes the longest, RE2 the first that leads to a
+    match: the macros are tested to come to the same (tests/postgres).
+-#}
+{% macro posix_expression(pattern) -%}
+    {%- set word = '[0-9A-Za-z_]' -%}
+    {%- set classes = {
+        '\\pL': '[:alpha:]', '\\p{L}': '[:alpha:]', '\\p{Lu}': '[:upper:]', '\\p{M}': '\\u0300-\\u036F',
+        '\\pN': '[:digit:]', '[:alnum:]': '0-9A-Za-z', '\\w': '0-9A-Za-z_', '\\d': '0-9',
+    } -%}
+    {%- set others = {
+        '.': '[^\\n]',
+        '\\b': '(?:(?<=' ~ word ~ ')(?!' ~ word ~ ')|(?<!' ~ word ~ ')(?=' ~ word ~ '))',
+    } -%}
+    {%- set escapes = '\\\\[xp]\\{\\w+\\}|\\\\p\\w|\\\\.' -%}
+    {%- set token = escapes ~ '|\\[:\\w+:\\]|\\(\\?\\w*[:)]|[^\\\\\\[\\](.)]+|(?s:.)' -%}
+    {#- Is the part within a class, and how many groups are open within one whose letters are of any case? -#}
+    {%- set read = namespace(in_class=false, open=0) -%}
+    {%- set written = [] -%}
+    {#- A group for the character before, (^|[^...]), would rather take that than leave it to what follows. -#}
+    {%- set before = '\\(\\^\\|\\[\\^((?:\\[:\\w+:\\]|[^\\]])*)\\]\\)' -%}
+    {%- set pattern = modules.re.sub(before, '((?<![\\1]))', pattern) -%}
+    {%- for part in modules.re.findall(token, pattern) -%}
+        {%- if part in classes -%}
+            {%- do written.append(classes[part] if read.in_class else '[' ~ classes[part] ~ ']') -%}
+        {%- elif part.startswith('\\x') -%}
+            {%- do written.append('\\U%08X' | format(part[3:-1] | int(base=16))) -%}
+        {%- elif part in others and not read.in_class -%}
+            {%- do written.append(others[part]) -%}
+        {%- elif part == '(?i:' -%}
+            {%- set read.open = 1 -%}
+            {%- do written.append('(?:') -%}
+        {%- elif read.open and part[0] not in '\\[]()' -%}
+            {%- for letter in part -%}
+                {%- set both = letter | lower ~ letter | upper if letter | lower != letter | upper else letter -%}
+                {%- do written.append('[' ~ both ~ ']' if both != letter and not read.in_class else both) -%}
+            {%- endfor -%}
+        {%- else -%}
+            {%- if not read.in_class and part[0] in '()' and read.open -%}
+                {%- set read.open = read.open + (1 if part[0] == '(' else -1) -%}
+            {%- endif -%}
+            {%- set read.in_class = part == '[' or (read.in_class and part != ']') -%}
+            {%- do written.append(part) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return(text_literal(written | join)) -}}
+{%- endmacro %}
+
 
 {#- Does a text match a regular expression? -#}
 {% macro matches(text, pattern) -%}{{ return(adapter.dispatch('matches', 'nps')(text, pattern)) }}{%- endmacro %}
@@ -37,6 +88,8 @@
 
 {% macro spark__matches(text, pattern) -%}({{ text }}) rlike {{ java_expression(pattern) }}{%- endmacro %}
 
+{% macro postgres__matches(text, pattern) -%}({{ text }}) ~ {{ posix_expression(pattern) }}{%- endmacro %}
+
 
 {#- Does a regular expression, an SQL expression itself, match the whole of a text? A dot matches the end of a line, too. -#}
 {% macro matches_whole(text, pattern) -%}{{ return(adapter.dispatch('matches_whole', 'nps')(text, pattern)) }}{%- endmacro %}
@@ -44,6 +97,11 @@
 {% macro duckdb__matches_whole(text, pattern) -%}regexp_matches({{ text }}, '^(?s:' || {{ pattern }} || ')$'){%- endmacro %}
 
 {% macro spark__matches_whole(text, pattern) -%}{{ text }} rlike concat('^(?s:', {{ pattern }}, ')\\z'){%- endmacro %}
+
+{#- Options stand at the beginning of the whole. -#}
+{% macro postgres__matches_whole(text, pattern) -%}
+    {{ text }} ~ regexp_replace({{ pattern }}, '^(\(\?[a-z]+\))?(.*)$', '\1^(?:\2)$')
+{%- endmacro %}
 
 
 {#- Every match of a regular expression replaced. -#}
@@ -58,6 +116,10 @@
 {#- Groups are $1 and not \1 here. -#}
 {% macro spark__replace_matches(text, pattern, replacement) -%}
     regexp_replace({{ text }}, {{ java_expression(pattern) }}, '{{ replacement | replace('\\', '$') }}')
+{%- endmacro %}
+
+{% macro postgres__replace_matches(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, {{ posix_expression(pattern) }}, '{{ replacement }}', 'g')
 {%- endmacro %}
 
 
@@ -131,6 +193,22 @@
     ) as phrases
 {%- endmacro %}
 
+{% macro postgres__name_phrases(relation, text, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        regexp_replace(array_to_string(words[first_word:last_word], ' '), {{ posix_expression(name_ending()) }}, '')
+            as phrase
+    from (
+        select
+            {{ keep | join(', ') }},
+            regexp_split_to_array(name_run[1], '\s+') as words
+        from {{ relation }}
+        cross join lateral regexp_matches({{ text }}, {{ posix_expression(name_run()) }}, 'g') as found (name_run)
+    ) as runs
+    cross join lateral generate_series(1, cardinality(words) - 1) as first_word
+    cross join lateral generate_series(first_word + 1, least(first_word + 3, cardinality(words))) as last_word
+{%- endmacro %}
+
 
 {#- An aggregate: words and names as one regular expression; a name of several words in any case. -#}
 {% macro any_of_words(words) -%}{{ return(adapter.dispatch('any_of_words', 'nps')(words)) }}{%- endmacro %}
@@ -153,6 +231,26 @@
                 replace(regexp_replace(found.words, '([^0-9A-Za-z\\pL ])', '\\\\$1'), ' ', '\\s+'), ')'
             )
         ), '|'
+    )
+{%- endmacro %}
+
+{#- No group has an option of its own: a letter in any case is a class of two. -#}
+{% macro postgres__any_of_words(words) -%}
+    string_agg(
+        '(?:' || (
+            select
+                string_agg(
+                    case
+                        when letter = ' ' then '\s+'
+                        when {{ words }} like '% %' and lower(letter) <> upper(letter)
+                            then '[' || lower(letter) || upper(letter) || ']'
+                        when letter ~ '[^0-9A-Za-z[:alpha:]]' then '\' || letter
+                        else letter
+                    end, '' order by place
+                )
+            from regexp_split_to_table({{ words }}, '') with ordinality as letters (letter, place)
+        ) || ')', '|'
+        order by length({{ words }}) desc, {{ words }}
     )
 {%- endmacro %}
 
@@ -191,6 +289,13 @@
     )
 {%- endmacro %}
 
+{#- What stands around a word can be looked at without being taken. -#}
+{% macro postgres__replace_words(text, expression, replacement) -%}
+    regexp_replace(
+        {{ text }}, '(?<![[:alpha:]])(?:' || {{ expression }} || ')(?![[:alpha:]])', '{{ replacement }}', 'g'
+    )
+{%- endmacro %}
+
 
 {#-
     The letters of scripts that write blanks between words, as the inside of a class of a regular expression, by their
@@ -212,6 +317,10 @@
 {%- endmacro %}
 
 {% macro spark__json_text(json, key) -%}get_json_object({{ json }}, {{ text_literal("$['" ~ key ~ "']") }}){%- endmacro %}
+
+{% macro postgres__json_text(json, key) -%}
+    (try_cast({{ json }}, cast(null as json)) ->> {{ text_literal(key) }})
+{%- endmacro %}
 
 
 {#-
@@ -247,6 +356,22 @@
         {{ json_text(json, key | replace('.', "']['")) }} as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ relation }}
+{%- endmacro %}
+
+{% macro postgres__json_fields(relation, json, fields, keep) -%}
+    select
+        {%- for column in keep %}
+        {{ column.split(' as ') | last }},
+        {%- endfor %}
+        {%- for column, key in fields.items() %}
+        json_value #>> '{{ '{' ~ key | replace('.', ',') ~ '}' }}' as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            try_cast({{ json }}, cast(null as json)) as json_value
+        from {{ relation }}
+    ) as parsed
 {%- endmacro %}
 
 
@@ -289,6 +414,24 @@
     ) as lists
 {%- endmacro %}
 
+{% macro postgres__json_elements(relation, json, keep, key) -%}
+    select
+        {%- for column in keep %}
+        {{ column.split(' as ') | last }},
+        {%- endfor %}
+        cast(elements.element as text) as element,
+        elements.element_number
+    from (
+        select
+            {{ keep | join(',\n            ') }},
+            try_cast({{ json }}, cast(null as json)){{ " -> '" ~ key ~ "'" if key }} as json_value
+        from {{ relation }}
+    ) as parsed
+    cross join lateral json_array_elements(
+        case when json_typeof(parsed.json_value) = 'array' then parsed.json_value end
+    ) with ordinality as elements (element, element_number)
+{%- endmacro %}
+
 
 {#-
     The values at a path like $[*].questions[*].id of a JSON text, as a list of texts, in one pass; empty where there
@@ -320,6 +463,10 @@
     filter({{ found.sql }}, text -> text is not null)
 {%- endmacro %}
 
+{% macro postgres__json_texts_at(json, path) -%}
+    jsonb_path_query_array(try_cast({{ json }}, cast(null as jsonb)), '{{ path }}')
+{%- endmacro %}
+
 
 {#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}
 {% macro json_first_text(json, path) -%}{{ return(adapter.dispatch('json_first_text', 'nps')(json, path)) }}{%- endmacro %}
@@ -327,6 +474,8 @@
 {% macro duckdb__json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[1]{%- endmacro %}
 
 {% macro spark__json_first_text(json, path) -%}{{ json_texts_at(json, path) }}[0]{%- endmacro %}
+
+{% macro postgres__json_first_text(json, path) -%}({{ json_texts_at(json, path) }} ->> 0){%- endmacro %}
 
 
 {% macro json_rows_at(relation, json, path, name, keep) -%}
@@ -344,6 +493,13 @@
     select
         {{ keep | join(',\n        ') }},
         explode({{ json_texts_at(json, path) }}) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
+{% macro postgres__json_rows_at(relation, json, path, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        jsonb_array_elements_text({{ json_texts_at(json, path) }}) as {{ name }}
     from {{ relation }}
 {%- endmacro %}
 
@@ -373,6 +529,15 @@
     from {{ relation }}
 {%- endmacro %}
 
+{% macro postgres__json_entries(relation, json, name, value, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        entries.{{ name }},
+        entries.{{ value }}
+    from {{ relation }}
+    cross join lateral json_each_text(cast({{ json }} as json)) as entries ({{ name }}, {{ value }})
+{%- endmacro %}
+
 
 {#- One row per part of a text that lists several, as column `name`, with the columns `keep` of `relation`. -#}
 {% macro split_parts(relation, text, separator, name, keep) -%}
@@ -398,6 +563,13 @@
     ) as parts
 {%- endmacro %}
 
+{% macro postgres__split_parts(relation, text, separator, name, keep) -%}
+    select
+        {{ keep | join(',\n        ') }},
+        trim(regexp_split_to_table({{ text }}, '[{{ separator }}]')) as {{ name }}
+    from {{ relation }}
+{%- endmacro %}
+
 
 {#- An aggregate: a JSON text from rows of name and value. -#}
 {% macro json_object_from_rows(name, value) -%}
@@ -410,6 +582,10 @@
 
 {% macro spark__json_object_from_rows(name, value) -%}
     to_json(map_from_entries(collect_list(struct({{ name }}, {{ value }}))), map('ignoreNullFields', 'false'))
+{%- endmacro %}
+
+{% macro postgres__json_object_from_rows(name, value) -%}
+    cast(json_object_agg({{ name }}, {{ value }}) as text)
 {%- endmacro %}
 
 
@@ -432,6 +608,23 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- A row as JSON has no blanks, an object built of its parts would. -#}
+{% macro postgres__json_object_text(columns) -%}
+    {%- if columns -%}
+    (
+        select cast(row_to_json(named) as text)
+        from (
+            select
+                {%- for name, column in columns.items() %}
+                {{ column }} as {{ adapter.quote(name) }}{{ ',' if not loop.last }}
+                {%- endfor %}
+        ) as named
+    )
+    {%- else -%}
+    '{}'
+    {%- endif -%}
+{%- endmacro %}
+
 
 {#-
     A short, stable key from a text that may name a person; null from null. Only for tables, never for a view: the salt
@@ -444,11 +637,17 @@
 {#- Spark puts the variable of the environment into the statement when it parses it: no log of dbt's holds it. -#}
 {% macro spark__salted_hash(text) -%}left(sha2({{ contact_salt() }} || ':' || {{ text }}, 256), 16){%- endmacro %}
 
+{% macro postgres__salted_hash(text) -%}
+    left(encode(sha256(convert_to({{ contact_salt() }} || ':' || {{ text }}, 'UTF8')), 'hex'), 16)
+{%- endmacro %}
+
 {% macro contact_salt() -%}{{ return(adapter.dispatch('contact_salt', 'nps')()) }}{%- endmacro %}
 
 {% macro duckdb__contact_salt() -%}getvariable('contact_salt'){%- endmacro %}
 
 {% macro spark__contact_salt() -%}'${env:DBT_ENV_SECRET_CONTACT_SALT}'{%- endmacro %}
+
+{% macro postgres__contact_salt() -%}current_setting('nps.contact_salt'){%- endmacro %}
 
 
 {#-
@@ -461,6 +660,9 @@
 {% macro duckdb__key_hash(columns) -%}hash({{ columns | join(', ') }}){%- endmacro %}
 
 {% macro spark__key_hash(columns) -%}xxhash64({{ columns | join(', ') }}){%- endmacro %}
+
+{#- Of a row, since of texts put together two may be the same. -#}
+{% macro postgres__key_hash(columns) -%}hash_record_extended(row({{ columns | join(', ') }}), 0){%- endmacro %}
 
 
 {#-
@@ -538,6 +740,66 @@
     {{- return(parts | join) -}}
 {%- endmacro %}
 
+{#-
+    PostgreSQL takes far more for a time ("yesterday" among it), and rounds what is finer than microseconds: the text is
+    judged first, and to_timestamp() and casts say whether there is such a time.
+-#}
+{% macro postgres__utc_timestamp(text, format, time_zone) -%}
+    {%- set day = ' *[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}' -%}
+    {%- set clock = '[0-9]{1,2}:[0-9]{1,2}(:[0-5]?[0-9]([.][0-9]*)?)?' -%}
+    {%- set offset = '[+-][0-9]{2}(:?[0-9]{2})?' -%}
+    {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
+        {%- set number = safe_cast_number(text, type_double()) -%}
+        case
+            when abs({{ number }}) < {{ '1e11' if format == 'epoch_seconds' else '1e14' }}
+                then timezone('UTC', to_timestamp({{ number }}{{ ' / 1000' if format == 'epoch_milliseconds' }}))
+        end
+    {%- elif format == 'iso8601' -%}
+        {%- set read = 'regexp_replace(' ~ text ~ ", '([.][0-9]{6})[0-9]+', '\\1')" -%}
+        case
+            when {{ matches(text, '^' ~ day ~ '[ T]' ~ clock ~ '(Z|' ~ offset ~ ') *$') }}
+                then timezone('UTC', try_cast({{ read }}, cast(null as timestamptz)))
+            when {{ matches(text, '^' ~ day ~ '([ T]' ~ clock ~ '( +UTC)? *)?$') }}
+                then {{ local_as_utc('try_cast(' ~ read ~ ', cast(null as timestamp))', time_zone) }}
+        end
+    {%- else -%}
+        {%- set parts = posix_time_format(format, offset) -%}
+        {%- set trimmed = 'trim(' ~ text ~ ')' -%}
+        {%- set read = trimmed -%}
+        {%- if '%z' in format -%}
+            {#- Of an offset without a colon the template would read all as hours. -#}
+            {%- set read = 'regexp_replace(' ~ trimmed ~ ", '([+-][0-9]{2})([0-9]{2})$', '\\1:\\2')" -%}
+        {%- endif -%}
+        {%- set time -%}
+            case
+                when {{ matches(trimmed, parts.pattern) }}
+                    then try_to_timestamp({{ read }}, {{ text_literal(parts.template) }})
+            end
+        {%- endset -%}
+        {{ time if '%z' in format else local_as_utc(time, time_zone) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A strptime format as a template of to_timestamp(), which reads what it can, and as an expression of what must stand. -#}
+{% macro posix_time_format(format, offset) -%}
+    {%- set two = '[0-9]{1,2}' -%}
+    {%- set name = '[A-Za-z]+' -%}
+    {%- set letters = {
+        'Y': ('YYYY', '[0-9]{1,4}'), 'y': ('YY', '[0-9]{2}'), 'm': ('MM', two), 'd': ('DD', two), 'H': ('HH24', two),
+        'I': ('HH12', two), 'M': ('MI', two), 'S': ('SS', two), 'f': ('US', '[0-9]{1,6}'), 'p': ('AM', '[AaPp][Mm]'),
+        'b': ('Mon', name), 'B': ('Month', name), 'a': ('Dy', name), 'A': ('Day', name), 'j': ('DDD', '[0-9]{1,3}'),
+        'z': ('TZH:TZM', offset),
+    } -%}
+    {%- set template, pattern = [], ['^'] -%}
+    {%- for part in format.split('%') -%}
+        {%- set letter = letters[part[0]] if not loop.first -%}
+        {%- set text = part if loop.first else part[1:] -%}
+        {%- do template.extend([letter[0] if letter, '"' ~ text ~ '"' if text]) -%}
+        {%- do pattern.extend([letter[1] if letter, modules.re.escape(text)]) -%}
+    {%- endfor -%}
+    {{- return({'template': template | join, 'pattern': pattern | join ~ '\\s*$'}) -}}
+{%- endmacro %}
+
 
 {#-
     A local time of a time zone as UTC. One that the clocks pass twice is the second, one that they leave out is as long
@@ -547,7 +809,7 @@
     {{ return(adapter.dispatch('local_as_utc', 'nps')(timestamp, time_zone)) }}
 {%- endmacro %}
 
-{% macro duckdb__local_as_utc(timestamp, time_zone) -%}
+{% macro default__local_as_utc(timestamp, time_zone) -%}
     {%- if time_zone == 'UTC' -%}
         {{ timestamp }}
     {%- else -%}
@@ -577,7 +839,7 @@
     {{ return(adapter.dispatch('local_date', 'nps')(utc_timestamp, time_zone)) }}
 {%- endmacro %}
 
-{% macro duckdb__local_date(utc_timestamp, time_zone) -%}
+{% macro default__local_date(utc_timestamp, time_zone) -%}
     cast(timezone('{{ time_zone }}', timezone('UTC', {{ utc_timestamp }})) as date)
 {%- endmacro %}
 
@@ -595,6 +857,10 @@
 
 {% macro spark__quarter_hour(timestamp) -%}timestamp_seconds(floor(unix_seconds({{ timestamp }}) / 900) * 900){%- endmacro %}
 
+{% macro postgres__quarter_hour(timestamp) -%}
+    date_bin(interval '15' minute, {{ timestamp }}, timestamp '2000-01-01')
+{%- endmacro %}
+
 
 {% macro safe_cast_date(text) -%}{{ return(adapter.dispatch('safe_cast_date', 'nps')(text)) }}{%- endmacro %}
 
@@ -603,6 +869,13 @@
 {#- A year alone is a date to Spark. -#}
 {% macro spark__safe_cast_date(text) -%}
     case when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}') }} then try_cast({{ text }} as date) end
+{%- endmacro %}
+
+{% macro postgres__safe_cast_date(text) -%}
+    case
+        when {{ matches(text, '^ *[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9].*| *)$') }}
+            then try_cast({{ text }}, cast(null as date))
+    end
 {%- endmacro %}
 
 
@@ -620,17 +893,35 @@
     end
 {%- endmacro %}
 
+{#- try_cast() knows types without their precision: what is too large for that is found before. -#}
+{% macro postgres__safe_cast_number(text, type) -%}
+    {%- set number = 'try_cast(' ~ text ~ ', cast(null as numeric))' -%}
+    {%- set largest = '9223372036854775807' -%}
+    {%- if type.startswith('decimal') -%}
+        {%- set precision, scale = type[8:-1].split(', ') -%}
+        {%- set largest = '9' * (precision | int - scale | int) -%}
+    {%- endif -%}
+    case
+        when not {{ matches(text, '^\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*$') }} then null
+        {%- if type == type_double() %}
+        else try_cast({{ text }}, cast(null as {{ type }}))
+        {%- else %}
+        when abs({{ number }}) <= {{ largest }} then cast({{ number }} as {{ type }})
+        {%- endif %}
+    end
+{%- endmacro %}
+
 
 {% macro add_months(date, months) -%}{{ return(adapter.dispatch('add_months', 'nps')(date, months)) }}{%- endmacro %}
 
-{% macro duckdb__add_months(date, months) -%}cast({{ date }} + interval '{{ months }}' month as date){%- endmacro %}
+{% macro default__add_months(date, months) -%}cast({{ date }} + interval '{{ months }}' month as date){%- endmacro %}
 
 {% macro spark__add_months(date, months) -%}add_months({{ date }}, {{ months }}){%- endmacro %}
 
 
 {% macro add_days(date, days) -%}{{ return(adapter.dispatch('add_days', 'nps')(date, days)) }}{%- endmacro %}
 
-{% macro duckdb__add_days(date, days) -%}cast({{ date }} + interval '{{ days }}' day as date){%- endmacro %}
+{% macro default__add_days(date, days) -%}cast({{ date }} + interval '{{ days }}' day as date){%- endmacro %}
 
 {% macro spark__add_days(date, days) -%}date_add({{ date }}, {{ days }}){%- endmacro %}
 
@@ -647,7 +938,7 @@
 
 {#- Whole hours from one timestamp to a later one. -#}
 {% macro hours_between(earlier, later) -%}
-    cast(floor({{ seconds_between(earlier, later) }} / 3600) as bigint)
+    cast(floor({{ seconds_between(earlier, later) }} / 3600e0) as bigint)
 {%- endmacro %}
 
 
@@ -659,6 +950,10 @@
 {% macro duckdb__seconds_between(earlier, later) -%}date_diff('second', {{ earlier }}, {{ later }}){%- endmacro %}
 
 {% macro spark__seconds_between(earlier, later) -%}(unix_seconds({{ later }}) - unix_seconds({{ earlier }})){%- endmacro %}
+
+{% macro postgres__seconds_between(earlier, later) -%}
+    cast(floor(extract(epoch from {{ later }})) - floor(extract(epoch from {{ earlier }})) as bigint)
+{%- endmacro %}
 
 
 {#- The start of the hour that a timestamp lies in. -#}
@@ -673,6 +968,10 @@
 {% macro duckdb__days_between(earlier, later) -%}date_diff('day', {{ earlier }}, {{ later }}){%- endmacro %}
 
 {% macro spark__days_between(earlier, later) -%}cast(datediff({{ later }}, {{ earlier }}) as bigint){%- endmacro %}
+
+{% macro postgres__days_between(earlier, later) -%}
+    cast(cast({{ later }} as date) - cast({{ earlier }} as date) as bigint)
+{%- endmacro %}
 
 
 {#- The first day of the week (Monday), month, quarter or year of a date, on the calendar. -#}
@@ -711,6 +1010,11 @@
     where first_date <= last_date
 {%- endmacro %}
 
+{% macro postgres__date_spine(relation, first_date, last_date) -%}
+    select cast(generate_series({{ first_date }}, {{ last_date }}, interval '1' day) as date) as date_day
+    from {{ relation }}
+{%- endmacro %}
+
 
 {#- One row per number 1..group_size for each row of `relation`, as column position_in_group. -#}
 {% macro expand_group(relation, size) -%}
@@ -732,6 +1036,13 @@
     where {{ size }} >= 1
 {%- endmacro %}
 
+{% macro postgres__expand_group(relation, size) -%}
+    select
+        *,
+        generate_series(1, cast({{ size }} as bigint)) as position_in_group
+    from {{ relation }}
+{%- endmacro %}
+
 
 {#- One row per number 1..last, an SQL expression over `relation`, as column `name`. -#}
 {% macro number_spine(relation, last, name) -%}
@@ -750,6 +1061,11 @@
         from {{ relation }}
     ) as lengths
     where last_number >= 1
+{%- endmacro %}
+
+{% macro postgres__number_spine(relation, last, name) -%}
+    select generate_series(1, cast({{ last }} as bigint)) as {{ name }}
+    from {{ relation }}
 {%- endmacro %}
 
 

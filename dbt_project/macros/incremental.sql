@@ -19,7 +19,7 @@
 
 {% macro duckdb__keeps_builds() -%}{{ return(true) }}{%- endmacro %}
 
-{% macro spark__keeps_builds() -%}{{ return(false) }}{%- endmacro %}
+{% macro default__keeps_builds() -%}{{ return(false) }}{%- endmacro %}
 
 
 

@@ -10,7 +10,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro duckdb__register_sources() -%}{%- endmacro %}
+{% macro default__register_sources() -%}{%- endmacro %}
 
 {#-
     Anew each time, and refreshed: a session keeps the list of the files that a table of this name had, also when it was

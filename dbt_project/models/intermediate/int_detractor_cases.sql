@@ -49,15 +49,15 @@ counted as (
 numbered as (
     select
         *,
-        cast(floor((due_second - 1) / 3600) as bigint) as due_hour
+        cast(floor((due_second - 1) / 3600e0) as bigint) as due_hour
     from counted
 ),
 
 working_days as (
     select
         *,
-        cast(floor(seconds_before / 3600) as bigint) as first_hour,
-        cast(floor((seconds_before + working_seconds - 1) / 3600) as bigint) as last_hour
+        cast(floor(seconds_before / 3600e0) as bigint) as first_hour,
+        cast(floor((seconds_before + working_seconds - 1) / 3600e0) as bigint) as last_hour
     from business_hours
     where working_seconds > 0
 ),

@@ -20,7 +20,7 @@ select
     {%- for segment in segments_from('account') if segment.years is not defined %}
     coalesce(accounts.{{ segment.name }}, 'unknown') as {{ segment.name }},
     {%- endfor %}
-    accounts.annual_revenue,
+    cast(accounts.annual_revenue as decimal(18, 2)) as annual_revenue,
     accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
 from {{ ref('int_account_history') }} as accounts
 left join account_merges on accounts.account_id = account_merges.merged_id
