@@ -143,7 +143,9 @@
             'users': ['users'],
             'activities': ['tasks', 'case_activities'],
         },
-        'zendesk': {'activities': ['ticket_activities'], 'requesters': ['requesters']},
+        'zendesk': {
+            'activities': ['ticket_activities'], 'requesters': ['requesters'], 'users': ['agents', 'groups'],
+        },
         'files': {
             'answer_table': 'answers',
             'invitation_table': 'invitations',

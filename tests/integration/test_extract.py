@@ -335,6 +335,7 @@ def test_zendesk(tmp_path: Path) -> None:
             for n in range(1, 6)
         ],
         users=[entry(n, email=f"u{n}@shop.example", role="end-user", organization_id=2) for n in range(1, 5)],
+        groups=[entry(n, name=f"Team {n}", deleted=False) for n in range(1, 4)],
         organizations=[entry(n, name=f"O {n}", external_id=None) for n in range(1, 4)],
     )
     secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
@@ -342,6 +343,7 @@ def test_zendesk(tmp_path: Path) -> None:
         house.succeed()
         assert house.records("ticket") == [ticket | {"via_channel": "email"} for ticket in zendesk.tickets]
         assert house.records("user") == zendesk.users
+        assert house.records("group") == zendesk.groups
         assert house.records("organization") == zendesk.organizations
         assert "start_time" in house.server.requests[0].params, "the export demands it from the first request on"
         zendesk.tickets[0].update(status="deleted", updated_at="2025-05-06T00:00:00Z")

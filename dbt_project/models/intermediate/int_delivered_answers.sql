@@ -55,6 +55,8 @@ answers as (
         source_system || ':' || source_invitation_id as invitation_id,
         {{ respondent_key() }} as respondent_key,
         {{ if_asked('attributes') }} as attributes,
+        {{ handling_attribute('attributes', 'ticket') }} as ticket_id,
+        {{ named_handler('attributes') }} as named_handler,
         {{ delivered_columns | join(', ') }}
     from delivered
     {%- if is_incremental() %}
@@ -64,6 +66,8 @@ answers as (
         known.invitation_id,
         known.respondent_key,
         known.attributes,
+        known.ticket_id,
+        known.named_handler,
         {% for column in delivered_columns -%}
         known.{{ column }}{{ ',' if not loop.last }}
         {% endfor -%}
@@ -188,6 +192,8 @@ final as (
         scored.invitation_id,
         scored.respondent_key,
         scored.attributes,
+        scored.ticket_id,
+        scored.named_handler,
         {% for column in delivered_columns -%}
         scored.{{ column }},
         {% endfor -%}
