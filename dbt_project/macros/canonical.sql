@@ -12,7 +12,8 @@
             'source_invitation_id': string, 'source_contact_id': string, 'contact_email': string,
             'source_account_id': string, 'score_text': string, 'vendor_category': string, 'comment': string,
             'language': string, 'channel': string, 'attributes': string, 'is_partial': 'boolean', 'is_test': 'boolean',
-            'is_withdrawn': 'boolean', 'submitted_at': 'timestamp', 'updated_at': 'timestamp', 'row_hash': string,
+            'is_withdrawn': 'boolean', 'is_straight_line': 'boolean', 'network_hash': string,
+            'submitted_at': 'timestamp', 'updated_at': 'timestamp', 'row_hash': string,
         },
         'invitations': {
             'source_system': string, 'source_invitation_id': string, 'source_survey_id': string,

@@ -109,7 +109,7 @@ def survey_response(key: str, survey: str = "SV_NPS", **values: Any) -> Row:
         "id": key, "survey_id": survey, "status": "0", "finished": "1", "progress": "100",
         "distribution_channel": "email", "start_date": "2025-03-10 09:59:00", "end_date": "2025-03-10 10:00:00",
         "recorded_date": "2025-03-10 10:00:00", "last_modified_date": "2025-03-10 10:00:00",
-        "recipient_email": "", "user_language": "EN",
+        "recipient_email": "", "user_language": "EN", "ip_address": "192.0.2.7",
     } | values  # fmt: skip
 
 
@@ -921,6 +921,23 @@ def test_an_answer_is_credited_to_who_handled_its_ticket(vendors: Pipeline) -> N
         "select owner_id, responses from marts.nps_by_owner "
         "where scope = 'team' and period_grain = 'year' and segment = 'all'"
     ) == [("group-5", 2)]
+
+
+def test_a_network_address_is_counted_and_never_published(vendors: Pipeline) -> None:
+    """All answers of Qualtrics come from one address."""
+    busiest = "select survey_id, observed from quality.quality_figures where figure = 'answers_per_address'"
+    by_day = """
+        select survey_id, count(*) as answers from marts.fct_nps_responses
+        where source_system = 'qualtrics' and submitted_at > timestamp '2025-03-05'
+        group by survey_id, submitted_at::date
+    """
+    found = dict(vendors.query(busiest))
+    assert found == dict(vendors.query(f"select survey_id, max(answers) from ({by_day}) group by survey_id"))
+    assert max(found.values()) > 1
+    [(hashes,)] = staged(vendors, "select count(distinct network_hash) from intermediate.int_delivered_answers")
+    assert hashes == 1
+    for (table, column), texts in vendors.texts().items():
+        assert not any("192.0.2" in text for text in texts), (table, column)
 
 
 def test_an_undeclared_column_is_kept_and_reported(vendors: Pipeline) -> None:

@@ -8,8 +8,8 @@
 {#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
 {%- set delivered_columns = [
     'source_system', 'source_response_id', 'source_survey_id', 'score_type', 'source_account_id', 'score_text',
-    'vendor_category', 'comment', 'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'submitted_at',
-    'updated_at', 'row_hash', 'load_id', 'loaded_at', 'source_file', 'source_line',
+    'vendor_category', 'comment', 'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'is_straight_line',
+    'network_hash', 'submitted_at', 'updated_at', 'row_hash', 'load_id', 'loaded_at', 'source_file', 'source_line',
 ] %}
 {#- Of the rules that an answer meets, one of each effect. -#}
 {%- set rules_met -%}
