@@ -150,6 +150,14 @@ class Delighted:
                 )
             case "/v1/bounces.json":
                 return Reply([])
+            case "/v1/metrics.json":
+                scores = [
+                    a["score"] for a in self.answers if a["score"] is not None and since <= a["created_at"] <= until
+                ]
+                promoters, detractors = sum(score >= 9 for score in scores), sum(score <= 6 for score in scores)
+                counts = {"promoter_count": promoters, "detractor_count": detractors, "response_count": len(scores)}
+                nps = round(100 * (promoters - detractors) / len(scores)) if scores else 0
+                return Reply({"nps": nps, "passive_count": len(scores) - promoters - detractors} | counts)
             case "/v1/people.json":
                 start = int(request.params.get("page_info", 0))
                 headers = {}
