@@ -21,6 +21,7 @@
             'attributes': string, 'group_size': 'bigint', 'sent_at': 'timestamp', 'delivered_at': 'timestamp',
             'opened_at': 'timestamp', 'started_at': 'timestamp',
         },
+        'other_mailings': {'source_system': string},
         'people': {
             'source_system': string, 'source_contact_id': string, 'contact_email': string,
             'external_contact_id': string,
@@ -113,6 +114,7 @@
             ],
             'answers': ['survey_responses'],
             'invitations': ['distribution_contacts'],
+            'other_mailings': ['other_mailings'],
             'people': ['directory_contacts', 'recipients'],
             'contact_events': ['unsubscribes', 'complaints'],
         },
@@ -189,10 +191,12 @@
 {%- endmacro %}
 
 
-{#- Those of answers as SQL literals 'source.table'. -#}
-{% macro answer_tables_quoted() -%}
-    {%- for source_name, table_name in raw_tables('answers').items() -%}
+{#- The same as SQL literals 'source.table'; one that names no table where there are none. -#}
+{% macro raw_tables_quoted(entity) -%}
+    {%- for source_name, table_name in raw_tables(entity).items() -%}
         '{{ source_name }}.{{ table_name }}'{{ ', ' if not loop.last }}
+    {%- else -%}
+        ''
     {%- endfor -%}
 {%- endmacro %}
 

@@ -142,6 +142,8 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     )
     expected[301] = "counted"
     (shop.landing / "called.csv").write_text("\n".join(["Answer,Mail,Who,Called,Solved", *FOLLOW_UPS]) + "\n")
+    invited = ["v1,01.03.2025,300,acme", "v2,01.03.2025,0,acme", "v3,soon,5,acme", "v1,01.03.2025,400,acme"]
+    (shop.landing / "invited.csv").write_text("\n".join(["Visit,Day,People,Firm", *invited]) + "\n")
 
     shop.succeed("run")
 
@@ -159,7 +161,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         "invalid_time",
         "unknown_survey",
     }
-    of_answers = "where source_file <> 'called.csv'"
+    of_answers = "where source_file like 'answers%'"
     quarantined = shop.query(f"select reason, source_line, raw_row from quality.quality_quarantine {of_answers}")
     assert {reason for reason, _, _ in quarantined if not reason.startswith("malformed")} == rejected
     (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
@@ -169,6 +171,10 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert shop.query(
         "select delivered_rows, counted, malformed, difference from quality.quality_reconciliation order by all"
     ) == [(0, 0, 0, 0), (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)]
+    assert shop.query(
+        "select delivered_rows, taken, invalid_time, empty_group, superseded, difference, invitations "
+        "from quality.quality_invitation_reconciliation"
+    ) == [(4, 1, 1, 1, 1, 0, 400)]
 
     # What was written down of follow-ups counts, or is rejected with its line and without whom it names.
     followed = "select reason, source_line, raw_row from quality.quality_quarantine where source_file = 'called.csv'"

@@ -753,6 +753,14 @@ def test_what_became_of_each_qualtrics_invitation(vendors: Pipeline) -> None:
     }
 
 
+def test_mailings_that_are_no_invitations_are_counted(vendors: Pipeline) -> None:
+    """A reminder, one that is due and a test; of twelve."""
+    assert vendors.query(
+        "select source_system, delivered_rows, taken, no_invitation, superseded, difference "
+        "from quality.quality_invitation_reconciliation order by all"
+    ) == [("qualtrics", 12, 9, 3, 0, 0)]
+
+
 def test_answers_find_contact_account_time_and_text(vendors: Pipeline) -> None:
     facts = {
         (source, key): rest
