@@ -1,4 +1,4 @@
--- The invitations that the loads brought are those of the fact, tool by tool: none is lost behind its row, and none made.
+-- The invitations that the loads brought are those of the fact, tool by tool: none is lost behind its row, none made.
 with brought as (
     select
         source_system,

@@ -1,5 +1,5 @@
--- In every period the own scorecards of all owners, unknown among them, hold every answer, and those of what was handled
--- every answer of which it is known by whom; a domain or team holds what the scorecards of those in it hold.
+-- In every period the own scorecards of all owners, unknown among them, hold every answer, and those of what was
+-- handled every answer of which it is known by whom; a domain or team holds what the scorecards of those in it hold.
 with own as (
     select * from {{ ref('nps_by_owner') }}
     where scope in ('own', 'handled') and segment = 'all'

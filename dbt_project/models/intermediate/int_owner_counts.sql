@@ -1,13 +1,14 @@
--- Grain: one owner and survey type in one quarter, for one value of each of `scorecard_segments` together, credited with
--- the answers of their accounts (owner) or with those about what they handled (handler): what the scorecards are made of.
--- In an incremental build the answers that left and came are counted.
+-- Grain: one owner and survey type in one quarter, for one value of each of `scorecard_segments` together, credited
+-- with the answers of their accounts (owner) or with those about what they handled (handler): what the scorecards are
+-- made of. In an incremental build the answers that left and came are counted.
 {{ config(
     materialized = 'incremental',
     unique_key = 'quarter_start',
     meta = {'present': 'survey_type'}
 ) }}
 {%- set fact = counted_facts().answers %}
-{%- set cell = ['survey_type', 'credited_as', 'owner_id'] + var('scorecard_segments') + ['quarter_start', 'year_start'] %}
+{%- set cell = ['survey_type', 'credited_as', 'owner_id'] + var('scorecard_segments')
+    + ['quarter_start', 'year_start'] %}
 {%- set counts = fact.counts | join(', ') %}
 
 with answers as (

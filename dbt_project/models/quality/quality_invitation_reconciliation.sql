@@ -66,6 +66,14 @@ loads_with_others as (
     where staged.inviting_rows <> coalesce(standing.standing_rows, 0)
 ),
 
+known as (
+    select distinct
+        load_id,
+        source_line
+    from {{ ref('int_invitations') }}
+    where load_id in (select loads_with_others.load_id from loads_with_others)
+),
+
 others as (
     select
         delivered.load_id,
@@ -75,14 +83,7 @@ others as (
             'source_system', 'source_invitation_id', 'group_size', 'load_id', 'source_line',
         ]) }}
     ) as delivered
-    left join (
-        select distinct
-            load_id,
-            source_line
-        from {{ ref('int_invitations') }}
-        where load_id in (select loads_with_others.load_id from loads_with_others)
-    ) as known
-        on delivered.load_id = known.load_id and delivered.source_line = known.source_line
+    left join known on delivered.load_id = known.load_id and delivered.source_line = known.source_line
     where
         delivered.load_id in (select loads_with_others.load_id from loads_with_others)
         and known.load_id is null

@@ -1,5 +1,5 @@
--- Grain: one delivered row of a person and a mailing that is no invitation: a reminder, a thank-you, a test, or one that
--- is due.
+-- Grain: one delivered row of a person and a mailing that is no invitation: a reminder, a thank-you, a test, or one
+-- that is due.
 with source as (
     select * from {{ source('qualtrics', 'distribution_contact') }}
 ),
