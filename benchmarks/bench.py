@@ -47,6 +47,7 @@ NOT_COMPARED = (
     "quality.quality_check_results",
     "quality.quality_figures",
     "quality.quality_freshness",
+    "quality.quality_invitation_reconciliation",
     "quality.publication",
     "quality.quality_vendor_comparison",
     "marts.nps_restatements",

@@ -331,7 +331,9 @@ with texts as (
 select
     person_properties,
     json_extract_string(person_properties, '$."survey"') as source_survey_id,
-    json_extract_string(person_properties, '$."language"') as language
+    json_extract_string(person_properties, '$."language"') as language,
+    json_extract_string(person_properties, '$."agent"') as agent,
+    json_extract_string(person_properties, '$."ticket"') as ticket_id
 from texts;
 
 create temp table scores as
@@ -378,6 +380,8 @@ select
     cast(scores.number as integer) as score,
     typed.comment,
     properties.language,
+    nullif(trim(properties.agent), '') as agent,
+    nullif(trim(properties.ticket_id), '') as ticket_id,
     coalesce(respondents.match_rule, 'anonymous') as contact_match_rule,
     typed.submitted_at,
     typed._load_id as load_id,
@@ -708,6 +712,10 @@ select
     counted.contact_match_rule,
     case when counted.account_id is null then 'none' else 'contact' end as account_match_rule,
     accounts.owner_id,
+    counted.ticket_id,
+    coalesce(
+        counted.agent, case counted.touchpoint when 'invoice' then 'billing' when 'onboarding' then 'onboarding' end
+    ) as handled_by,
     counted.submitted_at,
     counted.response_date,
     counted.score,

@@ -15,8 +15,11 @@ ALL = "all"
 LATEST = "latest"
 GRAINS = ["year", "quarter", "month", "week", "day"]
 
-# Whoever owns the account in question must report to the owner who was chosen, at any distance.
-IN_DOMAIN = "($owner = 'all' or owner_id in (select owner_id from marts.dim_owner_hierarchy where manager_id = $owner))"
+# Whoever owns the account in question, or handled what an answer is about, must report to the owner who was chosen, at
+# any distance.
+_DOMAIN = "(select owner_id from marts.dim_owner_hierarchy where manager_id = $owner)"
+IN_DOMAIN = f"($owner = 'all' or owner_id in {_DOMAIN})"
+ANSWERED_IN_DOMAIN = f"({IN_DOMAIN} or handled_by in {_DOMAIN})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def choose(published: Published) -> Filters:
             [ALL, *owners(published)],
             key="owner",
             bind="query-params",
-            help="The owner's domain: their accounts, and those of everybody who reports to them.",
+            help="The owner's domain: their accounts, and those of everybody who reports to them. "
+            "Of an agent or a team, what they handled.",
         )
         # Whose accounts never answered may have cases or silent customers all the same: the periods are everybody's.
         grains = available_grains(published, survey_type, owner)
@@ -97,8 +101,9 @@ def source(owner: str) -> str:
     """The mart that has the scores of a view, with the condition that leaves only what the owner may see."""
     if owner == ALL:
         return "marts.nps_by_segment_period where $owner = 'all'"
-    # Who has nobody below has a scorecard of their own accounts alone.
-    scope = "select if(count(*) > 1, 'domain', 'own') from marts.dim_owner_hierarchy where manager_id = $owner"
+    # Who has nobody below has a scorecard of their own accounts alone, who owns none one of what they handled.
+    scopes = "list_position(['domain', 'own', 'team', 'handled'], scope)"
+    scope = f"select arg_min(scope, {scopes}) from marts.nps_by_owner where owner_id = $owner"
     return f"marts.nps_by_owner where owner_id = $owner and scope = ({scope})"
 
 
@@ -111,7 +116,7 @@ def survey_types(published: Published) -> list[str]:
 
 
 def owners(published: Published) -> list[str]:
-    """Everybody who owns accounts, or is above somebody who does."""
+    """Everybody who owns accounts or handles tickets, or is above somebody who does."""
     rows = published.rows(
         "select distinct manager_id from marts.dim_owner_hierarchy where manager_id is not null order by all"
     )

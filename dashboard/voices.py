@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import BLUE, CATEGORIES, GREY, RED, TOO_FEW, Chart, panel, room, whole_company
-from dashboard.filters import ALL, IN_DOMAIN, Filters
+from dashboard.filters import ALL, ANSWERED_IN_DOMAIN, Filters
 from dashboard.published import Published
 
 COMMENTS_SHOWN = 200
@@ -95,7 +95,7 @@ def comments(published: Published, filters: Filters, category: str, scored: tupl
         from marts.fct_nps_responses
         where
             survey_type = $survey_type and response_date between $start and $end
-            and length(trim(comment)) > 0 and {column} = $segment_value and {IN_DOMAIN}
+            and length(trim(comment)) > 0 and {column} = $segment_value and {ANSWERED_IN_DOMAIN}
             and ($category = 'all' or category = $category) and score between $lowest and $highest
         order by submitted_at desc, response_id
         limit {COMMENTS_SHOWN}

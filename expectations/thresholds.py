@@ -130,6 +130,8 @@ FIGURES = {
     "tens_share": Figure("answers that are a ten", Share, ("surveys",)),
     "busiest_hour": Figure("times the answers of a usual hour through the link", Ratio, ("surveys",)),
     "answers_per_person": Figure("answers of one person on one day", Count, ("surveys",)),
+    "answers_per_address": Figure("answers from one network address on one day", Count, ("surveys",)),
+    "straight_line_share": Figure("answers with one value in all their other ratings", Share, ("surveys",)),
     "owner_lead": Figure("points above the rest, as far as the answers prove", Score, ("surveys",)),
     "repeated_verbatim_share": Figure("comments that are one and the same text", Share, ("surveys",)),
     "fast_share": Figure("answers faster than a person can read", Share, ("surveys",)),

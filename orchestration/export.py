@@ -41,8 +41,8 @@ Breakdown = Mapping[str, int]  # answers by segment value, of one segment in one
 def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, int]:
     """Write the answers, accounts and contacts of an owner and of everybody who reports to them, at any distance.
 
-    An answer belongs to who owned its account when it was given; an account and its contacts, to who owns it now, and a
-    case to who acts on it.
+    An answer belongs to who owned its account when it was given, and to who handled what it is about; an account and
+    its contacts, to who owns it now, and a case to who acts on it.
 
     Returns:
         Rows by table.
@@ -57,7 +57,7 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
         "nps_by_account": "owner_id in (from domain)",
         "dim_accounts": "owner_id in (from domain)",
         "dim_contacts": "account_id in (select account_id from export.dim_accounts)",
-        "fct_nps_responses": "owner_id in (from domain)",
+        "fct_nps_responses": "owner_id in (from domain) or handled_by in (from domain)",
         "detractor_recovery": "owner_id in (from domain)",
         "recovery_performance": "owner_id in (from domain)",
         "dim_surveys": "true",
@@ -75,10 +75,12 @@ def export_owner(settings: Settings, owner_id: str, target: Path) -> dict[str, i
             update export.dim_accounts set parent_account_id = null
             where parent_account_id not in (select account_id from export.dim_accounts)
         """)
-        for column in ("manager_id", "owner_when_opened_id", "contacted_by"):
-            connection.execute(
-                f"update export.detractor_recovery set {column} = null where {column} not in (from domain)"
-            )
+        for table, columns in {
+            "fct_nps_responses": ("owner_id", "handled_by"),
+            "detractor_recovery": ("manager_id", "owner_when_opened_id", "contacted_by"),
+        }.items():
+            for column in columns:
+                connection.execute(f"update export.{table} set {column} = null where {column} not in (from domain)")
         rows = {name: len(connection.execute(f"select 1 from export.{name}").fetchall()) for name in tables}
         connection.execute("detach export")
     finish(target)

@@ -24,8 +24,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 from orchestration.api import Api, ExtractError, Record, Refused
 from orchestration.extractors import END_VALUE, START_VALUE, Extractor, Incremental, Resource, value_at
@@ -87,7 +89,12 @@ def extract(
     api = Api(extractor, settings, environment)
     state = _State(settings.extract_state / f"{extractor.source}.json")
     with _lock(settings.extract_state / f"{extractor.source}.lock", extractor.source):
-        parents: dict[str, list[Record]] = {}
+        zone = ZoneInfo(settings.variables["business_time_zone"])
+        parents: dict[str, list[Record]] = {
+            name: complete_months(resource.months, datetime.now(zone))
+            for name, resource in extractor.resources.items()
+            if resource.months
+        }
         for name, resource in extractor.resources.items():
             if not resource.selected or (window and not resource.incremental):
                 continue
@@ -95,6 +102,20 @@ def extract(
                 yield _extract_resource(settings, extractor, api, state, name, parents, window)
             except ExtractError as error:
                 yield Delivery(extractor.source, name, error=str(error), is_refused=isinstance(error, Refused))
+
+
+def complete_months(count: int, now: datetime) -> list[Record]:
+    """The last `count` months that are over, in the time zone of `now`, the oldest first.
+
+    Returns:
+        Of each, `since` and `until`: the epoch seconds of its first and of its last second.
+    """
+    starts = [
+        datetime(year, month + 1, 1, tzinfo=now.tzinfo)
+        for year, month in (divmod(now.year * 12 + now.month - 1 - back, 12) for back in range(count, -1, -1))
+    ]
+    seconds = [int(start.timestamp()) for start in starts]
+    return [{"since": since, "until": following - 1} for since, following in pairwise(seconds)]
 
 
 def _extract_resource(

@@ -78,7 +78,10 @@ class Rows(Strict):
 class Resource(Strict):
     """One list of records that the API gives."""
 
-    path: str
+    path: str = ""
+    # In the place of `path`: no list of the API's, but the last so many complete months of the business, each with the
+    # epoch seconds of its first (`since`) and its last second (`until`), for a resource that gives a figure of a span.
+    months: int | None = Field(default=None, ge=1)
     # True where the records are a file that must be ordered, as Qualtrics has it: `params` are the order, `path` takes
     # it and answers with a progressId, <path>/<progressId> gives the fileId once it is made, <path>/<fileId>/file is a
     # zip file with one JSON in it.
@@ -112,6 +115,12 @@ class Resource(Strict):
     def path_of(self, parent: Mapping[str, Any]) -> str:
         """The path for one member of the parent resource."""
         return _PARENT.sub(lambda found: str(value_at(parent, found[2])), self.path)
+
+    @model_validator(mode="after")
+    def _is_asked_for_or_known(self) -> Resource:
+        if bool(self.path) == bool(self.months) or (self.months and self.selected):
+            raise ValueError("write `path:`, or `months:` with `selected: false`")
+        return self
 
     @model_validator(mode="after")
     def _asks_for_new_records(self) -> Resource:

@@ -8,6 +8,7 @@ from typing import get_args
 from orchestration.contact_rules import check_contact_rules
 from orchestration.exclusions import check_exclusions
 from orchestration.follow_up import check_follow_up
+from orchestration.handled_by import check_handled_by
 from orchestration.reference_lines import (
     day_faults,
     missing_faults,
@@ -42,6 +43,7 @@ def check_reference(settings: Settings) -> None:
     check_benchmarks(settings)
     check_follow_up(settings)
     check_contact_rules(settings)
+    check_handled_by(settings)
     check_waves(settings)
     check_themes(settings)
 

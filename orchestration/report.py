@@ -38,7 +38,7 @@ class Report:
 
     owner: Row  # owner_id, job_title, reports (people below), accounts, revenue
     published_at: datetime
-    cards: list[Row]  # one per survey type: the last period with a score
+    cards: list[Row]  # one per survey type of their accounts, and of what they handled: the last period with a score
     trend: list[Row]  # periods of the survey type with the most answers, oldest first
     comments: list[Row]
     cases: list[Row] | None  # None where the published file knows no cases
@@ -89,11 +89,11 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         connection,
         """
         select * from published.marts.nps_by_owner
-        where owner_id = $owner and scope = $scope and segment = 'all'
+        where owner_id = $owner and list_contains($scopes, scope) and segment = 'all'
         order by period_start
         """,
         owner=owner_id,
-        scope="domain" if owner["reports"] else "own",
+        scopes=["domain", "team"] if owner["reports"] else ["own", "handled"],
     )
     silent = named_rows(
         connection,
@@ -156,8 +156,8 @@ def period_name(grain: str, start: date, end: date) -> str:
 def _cards(scorecards: list[Row]) -> list[Row]:
     """Of each survey type the last complete quarter, or the year so far where that quarter has too few answers."""
     cards = []
-    for survey_type in dict.fromkeys(card["survey_type"] for card in _by_answers(scorecards)):
-        own = [card for card in scorecards if card["survey_type"] == survey_type]
+    for kind in dict.fromkeys(_kind(card) for card in _by_answers(scorecards)):
+        own = [card for card in scorecards if _kind(card) == kind]
         quarters = [card for card in own if card["period_grain"] == "quarter" and card["is_complete_period"]][-1:]
         years = [card for card in own if card["period_grain"] == "year"][-1:]
         with_score = [card for card in (*quarters, *years) if card["nps"] is not None]
@@ -166,26 +166,36 @@ def _cards(scorecards: list[Row]) -> list[Row]:
 
 
 def _trend(scorecards: list[Row]) -> list[Row]:
-    survey_type = next((card["survey_type"] for card in _by_answers(scorecards)), None)
-    quarters = [card for card in scorecards if card["survey_type"] == survey_type and card["period_grain"] == "quarter"]
+    kind = next((_kind(card) for card in _by_answers(scorecards)), None)
+    quarters = [card for card in scorecards if _kind(card) == kind and card["period_grain"] == "quarter"]
     return [_named(card) for card in quarters[-TREND_PERIODS:]]
 
 
 def _by_answers(scorecards: list[Row]) -> list[Row]:
-    """The scorecards of years, those of the survey type with the most answers first."""
-    answers: dict[str, int] = {}
+    """The scorecards of years: of accounts before what was handled, of these the survey type with the most answers."""
+    answers: dict[tuple[bool, str], int] = {}
     years = [card for card in scorecards if card["period_grain"] == "year"]
     for card in years:
-        answers[card["survey_type"]] = answers.get(card["survey_type"], 0) + card["responses"]
-    return sorted(years, key=lambda card: (-answers[card["survey_type"]], card["survey_type"]))
+        answers[_kind(card)] = answers.get(_kind(card), 0) + card["responses"]
+    return sorted(years, key=lambda card: (_is_handled(card), -answers[_kind(card)], card["survey_type"]))
+
+
+def _kind(card: Row) -> tuple[bool, str]:
+    """What is told together: answers of accounts or about what was handled, of one survey type."""
+    return _is_handled(card), card["survey_type"]
+
+
+def _is_handled(card: Row) -> bool:
+    return card["scope"] in ("handled", "team")
 
 
 def _named(card: Row) -> Row:
-    return card | {"period": period_name(card["period_grain"], card["period_start"], card["period_end"])}
+    period = period_name(card["period_grain"], card["period_start"], card["period_end"])
+    return card | {"period": period, "is_handled": _is_handled(card)}
 
 
 def _comments(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The latest comments, detractors first; an account that left the domain is not named."""
+    """The latest comments, detractors first; an account that left the domain is named where they handled its ticket."""
     comments = []
     for category, count in COMMENTS.items():
         comments += named_rows(
@@ -196,9 +206,12 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[Row]:
                 coalesce(accounts.account_name, 'an account that is no longer theirs') as account_name
             from published.marts.fct_nps_responses as responses
             left join published.marts.dim_accounts as accounts
-                on responses.account_id = accounts.account_id and accounts.owner_id in (from domain)
+                on
+                    responses.account_id = accounts.account_id
+                    and (accounts.owner_id in (from domain) or responses.handled_by in (from domain))
             where
-                responses.owner_id in (from domain) and responses.category = $category
+                (responses.owner_id in (from domain) or responses.handled_by in (from domain))
+                and responses.category = $category
                 and length(trim(responses.comment)) > 0
             order by responses.submitted_at desc, responses.response_id
             limit $count

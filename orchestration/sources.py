@@ -121,14 +121,16 @@ class AnswerFile(_FileTable):
     updated_at: TimeColumn | None = None
     comment: str | None = None
     language: str | None = None
+    ratings: list[str] = Field(default_factory=list)  # of other questions, on one scale
+    ip_address: str | None = None
     invitation: str | None = None
     partial: Flag | None = None
     test: Flag | None = None
     withdrawn: Flag | None = None
 
     def personal_columns(self) -> list[str | None]:
-        """Also the comment."""
-        return [*super().personal_columns(), self.comment]
+        """Also the comment, and where the answer came from."""
+        return [*super().personal_columns(), self.comment, self.ip_address]
 
     def guard(self) -> Guard:
         """Every row of an export of answers is one."""

@@ -14,6 +14,9 @@ set variable contacts = getvariable('answers') * 2 // 3;
 set variable newcomers = getvariable('contacts') * 3 // 10;
 set variable owners = greatest(20, getvariable('accounts') // 50);
 set variable managers = greatest(4, getvariable('owners') // 5);
+-- Users are numbered: owners, managers, the head, the manager of support, agents.
+set variable head = getvariable('owners') + getvariable('managers');
+set variable agents = greatest(6, getvariable('owners') // 40);
 set variable staff = greatest(8, getvariable('contacts') // 250);
 -- 18 % more than asked for: people who joined later or unsubscribed are planned but not sent to.
 set variable planned = getvariable('answers') * getvariable('invitations_per_answer') * 118 // 100;
@@ -44,6 +47,7 @@ create macro month_no_of(seconds) as datediff(
     'month', make_timestamp(getvariable('starts_at') * 1000000), make_timestamp(seconds * 1000000)
 );
 create macro salesforce_id(prefix, number) as prefix || '5e' || upper(to_base(number, 36, 10));
+create macro agent_id(agent_no) as salesforce_id('005', getvariable('head') + 2 + agent_no);
 create macro person_id(person_no) as cast(1000000000 + person_no as varchar);
 create macro request_id(invitation_no) as cast(5000000000 + invitation_no as varchar);
 create macro name_of(number) as [
@@ -450,6 +454,12 @@ create macro score_of(bits, points) as case
     when pick(bits, 0, 1000) < greatest(15, 335 - 5 * points) + 330 then if(pick(bits, 1, 100) < 40, 7, 8)
     else if(pick(bits, 1, 100) < 46, 9, 10)
 end;
+-- One support agent is worse than the others: a quarter of all detractors come on top of a fair share.
+create macro agent_of(answer_no, category) as if(
+    category = 'detractor' and pick(draw('agent', answer_no), 0, 100) < 25,
+    0,
+    pick(draw('agent', answer_no), 1, getvariable('agents'))
+);
 create macro category_of(score) as
     case when score >= 9 then 'promoter' when score >= 7 then 'passive' else 'detractor' end;
 
@@ -558,6 +568,11 @@ with timed as (
             created_at
         ) as updated_at,
         months_later,
+        if(
+            survey = 'post-support' and invitation_no is not null,
+            agent_of(answer_no, category_of(score_of(draw('score', answer_no || '/1'), points))),
+            null
+        ) as agent_no,
         -- Two edits in three change the score, the others only the comment.
         if(fault like 'edited%' and version > 1 and answer_no % 3 = 0, 1, version) as score_version,
     from answers
@@ -737,7 +752,8 @@ select
     end as created_at,
     cast(updated_at as varchar) as updated_at,
     '{"survey": "' || if(fault = 'unknown survey', 'pilot-2022', survey) || '", "language": "' || language
-    || '", "device": "' || ['mobile', 'desktop', 'desktop', 'tablet'][1 + answer_no % 7 % 4] || '"}'
+    || '", "device": "' || ['mobile', 'desktop', 'desktop', 'tablet'][1 + answer_no % 7 % 4]
+    || coalesce('", "agent": "' || agent_id(agent_no), '') || '"}'
         as person_properties,
     case when fault = 'test' then '["test"]' when answer_no % 37 = 0 then '["vip"]' else '[]' end as tags,
     '[]' as notes,
@@ -919,7 +935,7 @@ from opportunities
 inner join accounts using (account_no)
 where not is_duplicate and closed_at < getvariable('ends_at');
 
--- Owners, above them their managers, above those one head.
+-- Owners, above them their managers, above those one head, who also has a manager of support with the agents.
 create view salesforce.user as
 select
     salesforce_id('005', user_no) as id,
@@ -928,18 +944,20 @@ select
     case
         when user_no < getvariable('owners')
             then salesforce_id('005', getvariable('owners') + user_no % getvariable('managers'))
-        when user_no < getvariable('owners') + getvariable('managers')
-            then salesforce_id('005', getvariable('owners') + getvariable('managers'))
+        when user_no < getvariable('head') or user_no = getvariable('head') + 1 then salesforce_id('005', getvariable('head'))
+        when user_no > getvariable('head') then salesforce_id('005', getvariable('head') + 1)
     end as manager_id,
     cast(user_no % 20 <> 13 as varchar) as is_active,
     case
         when user_no < getvariable('owners') then 'Customer Success Manager'
-        when user_no < getvariable('owners') + getvariable('managers') then 'Regional Manager'
-        else 'Head of Customer Success'
+        when user_no < getvariable('head') then 'Regional Manager'
+        when user_no = getvariable('head') then 'Head of Customer Success'
+        when user_no = getvariable('head') + 1 then 'Support Manager'
+        else 'Support Agent'
     end as title,
 from (
     select user_no, user_no % 2400 * 1447 % 2400 + user_no // 2400 * 2400 as name_no,
-    from range(getvariable('owners') + getvariable('managers') + 1) as numbers (user_no)
+    from range(getvariable('head') + 2 + getvariable('agents')) as numbers (user_no)
 );
 
 -- The truth -------------------------------------------------------------------------------------------------
@@ -955,6 +973,7 @@ select
     delivered.region,
     delivered.category,
     delivered.invitation_no,
+    delivered.agent_no,
     surveys.survey_type,
     months.label as month,
     created_at >= getvariable('dip_starts_at') and created_at < getvariable('dip_ends_at') as is_in_dip_months,
@@ -1009,6 +1028,15 @@ select
         )
     ) as invitations_by_month,
     [7, 8, 12] as low_response_months,
+    (
+        select map_from_entries(list((agent_id, categories) order by agent_id))
+        from (
+            select agent_id(agent_no) as agent_id, tally(category) as categories
+            from counted
+            where agent_no is not null
+            group by agent_no
+        )
+    ) as counted_by_agent,
     (
         select map_from_entries(list((owner_id, counts) order by owner_id))
         from (

@@ -12,7 +12,8 @@
             'source_invitation_id': string, 'source_contact_id': string, 'contact_email': string,
             'source_account_id': string, 'score_text': string, 'vendor_category': string, 'comment': string,
             'language': string, 'channel': string, 'attributes': string, 'is_partial': 'boolean', 'is_test': 'boolean',
-            'is_withdrawn': 'boolean', 'submitted_at': 'timestamp', 'updated_at': 'timestamp', 'row_hash': string,
+            'is_withdrawn': 'boolean', 'is_straight_line': 'boolean', 'network_hash': string,
+            'submitted_at': 'timestamp', 'updated_at': 'timestamp', 'row_hash': string,
         },
         'invitations': {
             'source_system': string, 'source_invitation_id': string, 'source_survey_id': string,
@@ -20,6 +21,7 @@
             'attributes': string, 'group_size': 'bigint', 'sent_at': 'timestamp', 'delivered_at': 'timestamp',
             'opened_at': 'timestamp', 'started_at': 'timestamp',
         },
+        'other_mailings': {'source_system': string},
         'people': {
             'source_system': string, 'source_contact_id': string, 'contact_email': string,
             'external_contact_id': string,
@@ -112,6 +114,7 @@
             ],
             'answers': ['survey_responses'],
             'invitations': ['distribution_contacts'],
+            'other_mailings': ['other_mailings'],
             'people': ['directory_contacts', 'recipients'],
             'contact_events': ['unsubscribes', 'complaints'],
         },
@@ -143,7 +146,9 @@
             'users': ['users'],
             'activities': ['tasks', 'case_activities'],
         },
-        'zendesk': {'activities': ['ticket_activities'], 'requesters': ['requesters']},
+        'zendesk': {
+            'activities': ['ticket_activities'], 'requesters': ['requesters'], 'users': ['agents', 'groups'],
+        },
         'files': {
             'answer_table': 'answers',
             'invitation_table': 'invitations',
@@ -186,10 +191,12 @@
 {%- endmacro %}
 
 
-{#- Those of answers as SQL literals 'source.table'. -#}
-{% macro answer_tables_quoted() -%}
-    {%- for source_name, table_name in raw_tables('answers').items() -%}
+{#- The same as SQL literals 'source.table'; one that names no table where there are none. -#}
+{% macro raw_tables_quoted(entity) -%}
+    {%- for source_name, table_name in raw_tables(entity).items() -%}
         '{{ source_name }}.{{ table_name }}'{{ ', ' if not loop.last }}
+    {%- else -%}
+        ''
     {%- endfor -%}
 {%- endmacro %}
 

@@ -40,7 +40,7 @@
         'answers': {
             'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
             'segments': segments_with_total(),
-            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable', 'owner_id'],
+            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable', 'owner_id', 'handled_by'],
         },
         'invitations': {
             'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],

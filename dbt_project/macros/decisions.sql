@@ -20,6 +20,8 @@
         answers.language,
         answers.channel,
         answers.attributes,
+        answers.ticket_id,
+        answers.named_handler,
         answers.submitted_at,
         answers.load_id,
         answers.loaded_at,

@@ -468,6 +468,26 @@
 {%- endmacro %}
 
 
+{#- Texts as a list, those of a list that are not null, and how many a list has. -#}
+{% macro list_of(texts) -%}{{ return(adapter.dispatch('list_of', 'nps')(texts)) }}{%- endmacro %}
+
+{% macro duckdb__list_of(texts) -%}[{{ texts | join(', ') }}]{%- endmacro %}
+
+{% macro spark__list_of(texts) -%}array({{ texts | join(', ') }}){%- endmacro %}
+
+{% macro present_values(list) -%}{{ return(adapter.dispatch('present_values', 'nps')(list)) }}{%- endmacro %}
+
+{% macro duckdb__present_values(list) -%}list_filter({{ list }}, lambda text: text is not null){%- endmacro %}
+
+{% macro spark__present_values(list) -%}filter({{ list }}, text -> text is not null){%- endmacro %}
+
+{% macro list_length(list) -%}{{ return(adapter.dispatch('list_length', 'nps')(list)) }}{%- endmacro %}
+
+{% macro duckdb__list_length(list) -%}len({{ list }}){%- endmacro %}
+
+{% macro spark__list_length(list) -%}size({{ list }}){%- endmacro %}
+
+
 {#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}
 {% macro json_first_text(json, path) -%}{{ return(adapter.dispatch('json_first_text', 'nps')(json, path)) }}{%- endmacro %}
 

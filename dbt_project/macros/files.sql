@@ -57,6 +57,15 @@
 {%- endmacro %}
 
 
+{% macro mapped_straight_line(ratings) -%}
+    {%- set columns = [] -%}
+    {%- for column in ratings or [] -%}
+        {%- do columns.append(mapped_text(column)) -%}
+    {%- endfor -%}
+    {%- if columns -%}{{ is_straight_list(list_of(columns)) }}{%- else -%}cast(null as boolean){%- endif -%}
+{%- endmacro %}
+
+
 {% macro mapped_attributes(segments) -%}
     {%- set columns = {} -%}
     {%- for name, column in segments.items() -%}

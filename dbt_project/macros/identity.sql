@@ -88,6 +88,10 @@ contacts_by_email as (
 {%- endmacro %}
 
 
+{#- The network address that an answer came from: it is a person's, and leaves staging as a salted hash alone. -#}
+{% macro network_hash(address) -%}{{ salted_hash("nullif(lower(trim(" ~ address ~ ")), '')") }}{%- endmacro %}
+
+
 {#- Was the respondent forgotten? `make forget` gives their keys and addresses in the lake such a token. -#}
 {% macro is_forgotten(respondent_key) -%}{{ respondent_key }} like '%:forgotten-%'{%- endmacro %}
 

@@ -6,6 +6,23 @@
 {%- endmacro %}
 
 
+{#- What happened to a mailing, without case and punctuation. -#}
+{% macro qualtrics_status(status) -%}{{ replace_matches('lower(' ~ status ~ ')', '[^a-z]', '') }}{%- endmacro %}
+
+
+{#- Has a mailing asked the person? One that is due has not yet; a personal link stays pending until it is opened. -#}
+{% macro qualtrics_invites(request_type, status) -%}
+    (
+        not {{ qualtrics_is_follow_up(request_type) }}
+        and coalesce(lower(trim({{ request_type }})) <> 'testemail', true)
+        and (
+            coalesce({{ qualtrics_status(status) }}, '') <> 'pending'
+            or coalesce(lower(trim({{ request_type }})) = 'generatedinvite', false)
+        )
+    )
+{%- endmacro %}
+
+
 {% macro qualtrics_invitation_key(distributions, contacts) -%}
     coalesce(
         case

@@ -55,3 +55,20 @@
         when last_promoter_at then 'promoter'
     end
 {%- endmacro %}
+
+
+{#-
+    Did a respondent give one and the same value in every rating beside the score? Null where too few ratings were given
+    to tell; of the ratings `rating` of a group, or below of those in a list of texts.
+-#}
+{% macro is_straight_line(rating) -%}
+    case when count({{ rating }}) >= {{ var('straight_line_ratings') }} then min({{ rating }}) = max({{ rating }}) end
+{%- endmacro %}
+
+{% macro is_straight_list(ratings) -%}
+    {%- set given = present_values(ratings) -%}
+    case
+        when {{ list_length(given) }} >= {{ var('straight_line_ratings') }}
+            then {{ list_length('array_distinct(' ~ given ~ ')') }} = 1
+    end
+{%- endmacro %}

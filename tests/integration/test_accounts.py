@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,9 @@ from tests.conftest import ROOT, SAMPLE, Pipeline
 TRUTH: dict[str, Any] = json.loads((SAMPLE / "truth.json").read_text())
 HEAD = "0055e000000000O"
 MANAGER = "0055e000000000K"
+SUPPORT = "0055e000000000P"
+AGENTS = {agent: Counter(counts) for agent, counts in TRUTH["counted_by_agent"].items()}
+WORSE = min(AGENTS)
 
 
 def test_the_three_scores_are_those_of_plain_python(sample: Pipeline) -> None:
@@ -130,8 +133,72 @@ def test_a_managers_domain_has_the_answers_of_all_below(sample: Pipeline) -> Non
         while above:
             expected[above] += count
             above = managers[above]
-    assert domain == {owner: expected[owner] for owner in set(managers.values()) - {None}}
+    assert domain == {owner: expected[owner] for owner in set(managers.values()) - {None} if expected[owner]}
     assert domain[HEAD] == sum(owned.values()) > 2500
+
+
+def test_the_agent_who_is_worse_is_found_and_no_other(sample: Pipeline) -> None:
+    """Each agent has the answers that were planted; of one alone the interval does not reach the score of all."""
+    cards = sample.query(
+        """
+        select owner_id, period_start::text, scope, promoters, passives, detractors, nps from marts.nps_by_owner
+        where scope in ('handled', 'team') and survey_type = 'transactional' and segment = 'touchpoint'
+            and segment_value = 'support' and period_grain = 'year'
+        """
+    )
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for owner, _, scope, promoters, passives, detractors, _ in cards:
+        counts = {"promoters": promoters, "passives": passives, "detractors": detractors}
+        counted[owner if scope == "handled" else f"{scope} {owner}"].update(counts)
+    whole = sum(AGENTS.values(), Counter())
+    assert counted == AGENTS | {f"team {SUPPORT}": whole, f"team {HEAD}": whole}
+
+    def interval(counts: Counter[str]) -> tuple[float, float, float]:
+        n, promoters, detractors = counts.total(), counts["promoters"], counts["detractors"]
+        score = (promoters - detractors) / n
+        error = 1.96 * math.sqrt(((promoters + detractors) / n - score**2) / n)
+        return score - error, score, score + error
+
+    _, score, _ = interval(whole)
+    bounds = {agent: interval(counts) for agent, counts in AGENTS.items()}
+    assert [agent for agent, (low, _, high) in bounds.items() if high < score or low > score] == [WORSE]
+    of_2024 = {owner: nps for owner, year, scope, *_, nps in cards if year == "2024-01-01" and scope == "handled"}
+    assert min(of_2024, key=lambda agent: of_2024[agent]) == WORSE
+
+
+def test_what_no_agent_handled_is_the_team_of_its_touchpoint(sample: Pipeline) -> None:
+    handled = sample.query(
+        """
+        select touchpoint, if(handled_by like '0055e%', 'agent', handled_by), count(*) > 0
+        from marts.fct_nps_responses
+        where touchpoint <> 'unknown'
+        group by all order by all
+        """
+    )
+    assert handled == [
+        ("invoice", "billing", True),
+        ("onboarding", "onboarding", True),
+        ("support", "agent", True),
+    ]
+
+
+def test_the_page_of_an_agent_shows_what_they_handled(sample: Pipeline, tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    write_report(Settings(ROOT, sample.data), WORSE, target)
+    page = target.read_text(encoding="utf-8")
+    assert "Support Agent" in page and "Transactional surveys on what they handled" in page
+    assert set(re.findall("0055e[0-9A-Za-z]{10}", page)) == {WORSE}
+    handled = {
+        name
+        for (name,) in sample.query(
+            "select account_name from marts.fct_nps_responses inner join marts.dim_accounts using (account_id) "
+            "where handled_by = ?",
+            [WORSE],
+        )
+    }
+    everybody = {name for (name,) in sample.query("select account_name from marts.dim_accounts")}
+    named = {name for name in everybody if f"{name}, 20" in page}
+    assert named and named <= handled
 
 
 def test_sales_follow_the_answer_as_planted(sample: Pipeline) -> None:

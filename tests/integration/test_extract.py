@@ -187,11 +187,39 @@ def test_delighted(delighted: House) -> None:
     assert deliveries["bounces"].files == () and delighted.files("bounces") == []
     first = len(delighted.server.requests)
     again = delighted.succeed()
-    assert [delivery.files for delivery in again.values()] == [()] * 4
+    assert [delivery.files for delivery in again.values()] == [()] * 5
     assert again["people"].unchanged == 7
     since = {int(r.params["updated_since"]) for r in delighted.server.requests[first:] if "responses" in r.path}
     assert since == {MAY + 10 * 3600 - 3 * DAY}, "the newest answer less three days"
     assert not any("updated_since" in request.params for request in delighted.server.requests[:first])
+
+
+def test_delighteds_own_figure_of_each_month(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the business time zone, from the first to the last second; a month is delivered again when it changed."""
+
+    of_the_clock = extraction.complete_months
+    moment = datetime(2025, 7, 1, 3, tzinfo=UTC)  # still June in New York
+    monkeypatch.setattr(
+        extraction, "complete_months", lambda count, now: of_the_clock(count, moment.astimezone(now.tzinfo))
+    )
+    may = {"since": epoch("2025-05-01T04:00:00"), "until": epoch("2025-06-01T03:59:59")}
+    answers = data(delighted).answers
+    answers[:] = [
+        answer(1, 0, created_at=may["since"] - 1),
+        answer(2, 9, created_at=may["since"]),
+        answer(3, 7, created_at=may["until"]),
+        answer(4, 0, created_at=may["until"] + 1),
+    ]
+    assert delighted.succeed()["metrics"].records == 13
+    landed = {record["since"]: record for record in delighted.records("metrics")}
+    assert min(landed) == epoch("2024-05-01T04:00:00") and max(landed) == may["since"]
+    counts = ("promoter_count", "passive_count", "detractor_count", "response_count", "nps")
+    assert [landed[may["since"]][name] for name in counts] == [1, 1, 0, 2, 50]
+    assert landed[may["since"]]["until"] == may["until"]
+    delighted.assert_loads()
+    answers[1]["score"] = 3
+    assert delighted.succeed()["metrics"].records == 1
+    assert [delighted.records("metrics")[-1][name] for name in counts] == [0, 1, 1, 2, -50]
 
 
 def test_surveymonkey(tmp_path: Path) -> None:
@@ -336,6 +364,7 @@ def test_zendesk(tmp_path: Path) -> None:
             for n in range(1, 6)
         ],
         users=[entry(n, email=f"u{n}@shop.example", role="end-user", organization_id=2) for n in range(1, 5)],
+        groups=[entry(n, name=f"Team {n}", deleted=False) for n in range(1, 4)],
         organizations=[entry(n, name=f"O {n}", external_id=None) for n in range(1, 4)],
     )
     secrets = {"ZENDESK_SUBDOMAIN": "shop", "ZENDESK_EMAIL": "agent@shop.example", "ZENDESK_API_TOKEN": KEY}
@@ -343,6 +372,7 @@ def test_zendesk(tmp_path: Path) -> None:
         house.succeed()
         assert house.records("ticket") == [ticket | {"via_channel": "email"} for ticket in zendesk.tickets]
         assert house.records("user") == zendesk.users
+        assert house.records("group") == zendesk.groups
         assert house.records("organization") == zendesk.organizations
         assert "start_time" in house.server.requests[0].params, "the export demands it from the first request on"
         zendesk.tickets[0].update(status="deleted", updated_at="2025-05-06T00:00:00Z")
@@ -589,7 +619,7 @@ def test_a_server_that_is_not_there_is_named(delighted: House) -> None:
 def test_an_expired_key_is_asked_for_once(delighted: House) -> None:
     delighted.environment["DELIGHTED_API_KEY"] = "old"
     assert all("renew DELIGHTED_API_KEY" in str(delivery.error) for delivery in delighted.extract())
-    assert len(delighted.server.requests) == 4, "one try for each table"
+    assert len(delighted.server.requests) == 5, "one try for each table"
 
 
 def test_a_cursor_that_does_not_move_is_an_error(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.conftest import Pipeline, empty_reference, unit_tests_passed
@@ -128,6 +131,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         (answer(108, Who="José Wu", Text="order 4500012345 of 2025-03-01: 9"), "counted"),
         (answer(109, Who="Erika Muster", Mail="erika@home.example", Rating="11", Text="José Wu"), "out_of_range"),
         (answer(110, Rating="Erika Muster"), "not_integer"),
+        (answer(111, Who="Nora Quist", Mail="Nora@home.example", Text="Nora, +49 30 5160374"), "counted"),
     ]
     rows += [row for row, _ in special]
     expected |= {int(row["Number"]): decision for row, decision in special}
@@ -142,6 +146,8 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     )
     expected[301] = "counted"
     (shop.landing / "called.csv").write_text("\n".join(["Answer,Mail,Who,Called,Solved", *FOLLOW_UPS]) + "\n")
+    invited = ["v1,01.03.2025,300,acme", "v2,01.03.2025,0,acme", "v3,soon,5,acme", "v1,01.03.2025,400,acme"]
+    (shop.landing / "invited.csv").write_text("\n".join(["Visit,Day,People,Firm", *invited]) + "\n")
 
     shop.succeed("run")
 
@@ -159,7 +165,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
         "invalid_time",
         "unknown_survey",
     }
-    of_answers = "where source_file <> 'called.csv'"
+    of_answers = "where source_file like 'answers%'"
     quarantined = shop.query(f"select reason, source_line, raw_row from quality.quality_quarantine {of_answers}")
     assert {reason for reason, _, _ in quarantined if not reason.startswith("malformed")} == rejected
     (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
@@ -169,6 +175,10 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert shop.query(
         "select delivered_rows, counted, malformed, difference from quality.quality_reconciliation order by all"
     ) == [(0, 0, 0, 0), (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)]
+    assert shop.query(
+        "select delivered_rows, taken, invalid_time, empty_group, superseded, difference, invitations "
+        "from quality.quality_invitation_reconciliation"
+    ) == [(4, 1, 1, 1, 1, 0, 400)]
 
     # What was written down of follow-ups counts, or is rejected with its line and without whom it names.
     followed = "select reason, source_line, raw_row from quality.quality_quarantine where source_file = 'called.csv'"
@@ -224,6 +234,48 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert not re.search(rb"erika|muster|home[.]example|30 1234567", shop.serving.read_bytes(), re.IGNORECASE)
     # Those of the mapping; what else the models do is the same with every source.
     assert unit_tests_passed(shop, "path:models/staging") >= 2
+    assert_a_person_can_be_forgotten(shop)
+
+
+def assert_a_person_can_be_forgotten(shop: Pipeline) -> None:
+    """Of Nora Quist no file of the data folder knows anything any more, and every number is what it was."""
+    words = ("nora quist", "nora@home.example", "5160374")
+    naming = {path.relative_to(shop.data).parts[0] for path in files_naming(shop.data, words)}
+    assert {"landing", "lake", "warehouse.duckdb"} <= naming
+    numbers = "select * from marts.nps_overall order by all"
+    hers = "select contact_id, score, comment from marts.fct_nps_responses where source_response_id = '111'"
+    before, [(contact, score, comment)] = shop.query(numbers), shop.query(hers)
+    assert comment == "***, ***"
+    shop.succeed("forget", " nora@HOME.example")
+    assert files_naming(shop.data, words) == []
+    assert shop.query(numbers) == before
+    [(token, same_score, nothing)] = shop.query(hers)
+    assert token != contact and same_score == score and nothing is None
+    done = shop("forget", "nora@home.example")
+    assert done.returncode == 1 and "nobody in the lake" in done.stdout
+
+
+def files_naming(folder: Path, words: Sequence[str]) -> list[Path]:
+    """The files that hold one of the words, in lower case, in their bytes or in the values packed in them."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and any(w in content(path) for w in words)]
+
+
+def content(path: Path) -> str:
+    """All that a file holds, as text in lower case."""
+    held = path.read_bytes()
+    if path.suffix == ".gz":
+        held = gzip.decompress(held)
+    texts = [held.decode("latin-1"), held.decode("utf-16-le", "ignore")]
+    with duckdb.connect() as connection:
+        if path.suffix == ".parquet":
+            texts.append(str(connection.execute("from read_parquet(?)", [str(path)]).fetchall()))
+        elif path.suffix == ".duckdb":
+            connection.execute(f"attach '{path}' as searched (read_only)")
+            for schema, table in connection.execute(
+                "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"
+            ).fetchall():
+                texts.append(str(connection.execute(f'from searched."{schema}"."{table}"').fetchall()))
+    return "".join(texts).lower()
 
 
 def test_without_a_file_nothing_is_published(shop: Pipeline) -> None:

@@ -61,6 +61,7 @@ PUBLISHED = {
     "quality_check_results",
     "quality_figures",
     "quality_freshness",
+    "quality_invitation_reconciliation",
     "quality_matching",
     "quality_quarantine",
     "quality_reconciliation",
@@ -110,6 +111,19 @@ def test_every_raw_row_ends_in_one_decision_per_load(sample: Pipeline) -> None:
             delivered[str(path.relative_to(SAMPLE))] = sum(1 for _ in csv.DictReader(file))
     assert reconciled == delivered
     assert sum(delivered.values()) == TRUTH["raw_answers"]
+
+
+def test_every_raw_invitation_is_taken_per_load(sample: Pipeline) -> None:
+    taken = sample.query(
+        "select source_file, taken, invitations from quality.quality_invitation_reconciliation where difference = 0"
+    )
+    sent = {}
+    for path in sorted((SAMPLE / "delighted" / "survey_requests").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            sent[str(path.relative_to(SAMPLE))] = sum(1 for _ in csv.DictReader(file))
+    assert taken and {file: (rows, people) for file, rows, people in taken} == {
+        file: (count, count) for file, count in sent.items()
+    }
 
 
 def test_counts_by_survey_type_are_the_planted_ones(sample: Pipeline) -> None:

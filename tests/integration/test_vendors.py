@@ -109,7 +109,7 @@ def survey_response(key: str, survey: str = "SV_NPS", **values: Any) -> Row:
         "id": key, "survey_id": survey, "status": "0", "finished": "1", "progress": "100",
         "distribution_channel": "email", "start_date": "2025-03-10 09:59:00", "end_date": "2025-03-10 10:00:00",
         "recorded_date": "2025-03-10 10:00:00", "last_modified_date": "2025-03-10 10:00:00",
-        "recipient_email": "", "user_language": "EN",
+        "recipient_email": "", "user_language": "EN", "ip_address": "192.0.2.7",
     } | values  # fmt: skip
 
 
@@ -196,6 +196,7 @@ def deliver_qualtrics(landing: Path) -> None:
         folder / "survey_embedded_data" / "1.csv",
         [
             {"response_id": "R_1", "key": "plan", "value": "Basic"},
+            {"response_id": "R_1", "key": "agent", "value": "Agnes@ours.example"},
             {"response_id": "R_12", "key": "account_id", "value": "201"},
         ],
     )
@@ -322,7 +323,7 @@ def deliver_surveymonkey(landing: Path) -> None:
     )
     repeated = monkey(11, "c10")
     repeated["pages"][1]["questions"][0]["answers"] *= 2
-    commented = monkey(2, "c8", "0", custom_variables={"contact_id": "102", "plan": "Pro"})
+    commented = monkey(2, "c8", "0", custom_variables={"contact_id": "102", "plan": "Pro", "ticket": "2"})
     commented["pages"][1]["questions"].append({"id": "q_open", "answers": [{"text": "fine"}]})
     of_product = {"id": "q_nps_of_product", "answers": [{"choice_id": "c1", "choice_metadata": {"weight": "-100"}}]}
     commented["pages"][1]["questions"].insert(0, of_product)
@@ -399,7 +400,7 @@ def deliver_typeform(landing: Path) -> None:
         [
             typeform(
                 "t1", [scale("ces", 3), text, scale("nps", 10)],
-                hidden={"contact_id": "103", "account_id": "298", "plan": "Free"},
+                hidden={"contact_id": "103", "account_id": "298", "plan": "Free", "ticket": "1"},
             ),
             typeform("t2", [scale("ces", 3)]),
             typeform("t3", [typed]),
@@ -595,14 +596,27 @@ def deliver_others(landing: Path) -> None:
             {
                 "id": 1, "requester_id": 7, "organization_id": 3, "assignee_id": None, "status": "solved",
                 "priority": "high", "via_channel": "email", "created_at": "2025-03-01T08:00:00Z",
-                "updated_at": "2025-03-02T08:00:00Z", "satisfaction_rating": {"score": "good"},
+                "updated_at": "2025-03-02T08:00:00Z", "satisfaction_rating": {"score": "good"}, "group_id": 5,
             }
         ],
     )  # fmt: skip
+    # Answered before the help desk delivers it; reopened and handed on when it does again.
+    ticket = {
+        "id": 2, "requester_id": 8, "organization_id": None, "assignee_id": 9, "status": "solved", "group_id": 5,
+        "priority": "high", "via_channel": "email", "created_at": "2025-03-01T08:00:00Z",
+        "updated_at": "2025-03-02T08:00:00Z",
+    }  # fmt: skip
+    later = ticket | {"assignee_id": 10, "status": "open", "updated_at": "2025-03-20T08:00:00Z"}
+    write_json_lines(folder / "ticket" / "2.jsonl", [ticket, later])
+    agents = [
+        {"id": 9, "email": "nine@ours.example", "organization_id": None, "role": "agent", "default_group_id": 5},
+        {"id": 10, "email": "ten@ours.example", "organization_id": None, "role": "admin", "active": False},
+    ]
     write_json_lines(
         folder / "user" / "1.jsonl",
-        [{"id": 7, "email": "Ann@One.example", "organization_id": 3, "role": "end-user"}],
+        [{"id": 7, "email": "Ann@One.example", "organization_id": 3, "role": "end-user"}, *agents],
     )
+    write_json_lines(folder / "group" / "1.jsonl", [{"id": 5, "name": "Second line"}])
     write_json_lines(folder / "organization" / "1.jsonl", [{"id": 3, "name": "Acme", "external_id": "201"}])
     # Three header rows: the names, the questions with their line breaks, and the ids of the import.
     header = ["EndDate", "Status", "Finished", "ResponseId", "Q1_NPS_GROUP", "Q1", "Q2"]
@@ -739,6 +753,14 @@ def test_what_became_of_each_qualtrics_invitation(vendors: Pipeline) -> None:
     }
 
 
+def test_mailings_that_are_no_invitations_are_counted(vendors: Pipeline) -> None:
+    """A reminder, one that is due and a test; of twelve."""
+    assert vendors.query(
+        "select source_system, delivered_rows, taken, no_invitation, superseded, difference "
+        "from quality.quality_invitation_reconciliation order by all"
+    ) == [("qualtrics", 12, 9, 3, 0, 0)]
+
+
 def test_answers_find_contact_account_time_and_text(vendors: Pipeline) -> None:
     facts = {
         (source, key): rest
@@ -822,7 +844,13 @@ def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
     for table in ("dim_contacts", "dim_accounts", "dim_account_history", "fct_nps_responses", "fct_survey_invitations"):
         for column in {"contact_id", "account_id"} - ({"contact_id"} if "account" in table else set()):
             assert vendors.query(f"select {column} from marts.{table} where {column} in {merged}") == [], table
-    assert vendors.query("select owner_id from marts.dim_owners order by all") == [("1",), ("U1",)]
+    assert vendors.query("select owner_id, manager_id, job_title, is_active from marts.dim_owners order by all") == [
+        ("1", None, None, True),
+        ("10", None, "admin", False),
+        ("9", "group-5", "agent", True),
+        ("U1", None, None, True),
+        ("group-5", None, "Second line", True),
+    ]
     merges = staged(
         vendors,
         """
@@ -852,7 +880,9 @@ def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
 
 def test_tickets_cases_and_opportunities_are_context(vendors: Pipeline) -> None:
     assert staged(vendors, "select user_id, contact_email, user_role from staging.stg_zendesk__users") == [
-        ("7", "ann@one.example", "end-user")
+        ("7", "ann@one.example", "end-user"),
+        ("9", "nine@ours.example", "agent"),
+        ("10", "ten@ours.example", "admin"),
     ]
     assert staged(vendors, "select organization_id, account_id from staging.stg_zendesk__organizations") == [
         ("3", "201")
@@ -863,8 +893,13 @@ def test_tickets_cases_and_opportunities_are_context(vendors: Pipeline) -> None:
         """
         select activity_type, contact_id, account_id, contacted_at::text, resolved_at::text
         from intermediate.int_follow_ups
+        order by all
         """,
-    ) == [("ticket", "101", "201", "2025-03-02 08:00:00", "2025-03-02 08:00:00")]
+    ) == [
+        ("ticket", "101", "201", "2025-03-02 08:00:00", "2025-03-02 08:00:00"),
+        ("ticket", None, None, "2025-03-02 08:00:00", "2025-03-02 08:00:00"),
+        ("ticket", None, None, "2025-03-20 08:00:00", None),
+    ]
     assert staged(
         vendors,
         "select opportunity_id, account_id, amount::text, is_won, close_date::text "
@@ -872,6 +907,45 @@ def test_tickets_cases_and_opportunities_are_context(vendors: Pipeline) -> None:
     ) == [("O1", "S1", "1200.50", True, "2025-06-30")]
     # A satisfaction rating is CSAT: no answer comes from Zendesk.
     assert vendors.query("select count(*) from marts.response_eligibility where source_system = 'zendesk'") == [(0,)]
+
+
+def test_an_answer_is_credited_to_who_handled_its_ticket(vendors: Pipeline) -> None:
+    """A named agent comes before a ticket; a ticket is its first solver's, or its team's where nobody took it."""
+    handled = {
+        (source, key): rest
+        for source, key, *rest in vendors.query(
+            "select source_system, source_response_id, ticket_id, handled_by from marts.fct_nps_responses "
+            "where handled_by is not null"
+        )
+    }
+    [(hashed,)] = (rest[1:] for key, rest in handled.items() if key == ("qualtrics", "R_1"))
+    assert re.fullmatch("agent:[0-9a-f]{16}", hashed)  # named by address
+    assert handled == {
+        ("qualtrics", "R_1"): [None, hashed],
+        ("surveymonkey", "2"): ["2", "9"],
+        ("typeform", "t1"): ["1", "group-5"],
+    }
+    assert vendors.query(
+        "select owner_id, responses from marts.nps_by_owner "
+        "where scope = 'team' and period_grain = 'year' and segment = 'all'"
+    ) == [("group-5", 2)]
+
+
+def test_a_network_address_is_counted_and_never_published(vendors: Pipeline) -> None:
+    """All answers of Qualtrics come from one address."""
+    busiest = "select survey_id, observed from quality.quality_figures where figure = 'answers_per_address'"
+    by_day = """
+        select survey_id, count(*) as answers from marts.fct_nps_responses
+        where source_system = 'qualtrics' and submitted_at > timestamp '2025-03-05'
+        group by survey_id, submitted_at::date
+    """
+    found = dict(vendors.query(busiest))
+    assert found == dict(vendors.query(f"select survey_id, max(answers) from ({by_day}) group by survey_id"))
+    assert max(found.values()) > 1
+    [(hashes,)] = staged(vendors, "select count(distinct network_hash) from intermediate.int_delivered_answers")
+    assert hashes == 1
+    for (table, column), texts in vendors.texts().items():
+        assert not any("192.0.2" in text for text in texts), (table, column)
 
 
 def test_an_undeclared_column_is_kept_and_reported(vendors: Pipeline) -> None:
@@ -882,7 +956,7 @@ def test_an_undeclared_column_is_kept_and_reported(vendors: Pipeline) -> None:
     assert extra["hubspot", "contact_merge_audit"] == ["num_properties_moved"]
     kept = duckdb.execute(
         f"select satisfaction_rating from read_parquet('{vendors.data}/lake/raw/zendesk/ticket/*/data_0.parquet', "
-        "union_by_name = true)"
+        "union_by_name = true) where satisfaction_rating is not null"
     ).fetchall()
     assert kept == [('{"score":"good"}',)]
 

@@ -150,6 +150,14 @@ class Delighted:
                 )
             case "/v1/bounces.json":
                 return Reply([])
+            case "/v1/metrics.json":
+                scores = [
+                    a["score"] for a in self.answers if a["score"] is not None and since <= a["created_at"] <= until
+                ]
+                promoters, detractors = sum(score >= 9 for score in scores), sum(score <= 6 for score in scores)
+                counts = {"promoter_count": promoters, "detractor_count": detractors, "response_count": len(scores)}
+                nps = round(100 * (promoters - detractors) / len(scores)) if scores else 0
+                return Reply({"nps": nps, "passive_count": len(scores) - promoters - detractors} | counts)
             case "/v1/people.json":
                 start = int(request.params.get("page_info", 0))
                 headers = {}
@@ -239,18 +247,25 @@ class HubSpot:
 
 @dataclass
 class Zendesk:
-    """Incremental exports, whose last page still links to the next."""
+    """Incremental exports, whose last page still links to the next; groups as a plain list."""
 
     tickets: list[Record] = field(default_factory=list)
     users: list[Record] = field(default_factory=list)
     organizations: list[Record] = field(default_factory=list)
+    groups: list[Record] = field(default_factory=list)
     page_size: int = 2
 
     def __call__(self, request: Request) -> Reply:
         expected = base64.b64encode(f"agent@shop.example/token:{KEY}".encode()).decode()
         if request.authorization != f"Basic {expected}":
             return Reply({"error": "Couldn't authenticate you"}, 401)
-        name = request.path.split("/incremental/")[1].split("/")[0].removesuffix(".json")
+        name = request.path.removeprefix("/api/v2/").removeprefix("incremental/").split("/")[0].removesuffix(".json")
+        if name == "groups":
+            start = (int(request.params.get("page", 1)) - 1) * self.page_size
+            is_last = start + self.page_size >= len(self.groups)
+            query = urlencode({"page": start // self.page_size + 2})
+            link = None if is_last else f"https://shop.zendesk.com{request.path}?{query}"
+            return Reply({name: self.groups[start : start + self.page_size], "next_page": link})
         start = int(request.params.get("cursor", 0))
         since = int(request.params.get("start_time", request.params.get("since", 0)))
         found = [record for record in getattr(self, name) if epoch(record["updated_at"]) >= since]

@@ -307,6 +307,8 @@ def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, t
         ("tens_share", 0.9, 30, 0.901),
         ("busiest_hour", 10, 20, 10.001),
         ("answers_per_person", 5, 1, 6),
+        ("answers_per_address", 25, 1, 26),
+        ("straight_line_share", 0.2, 30, 0.201),
         ("owner_lead", 20, 30, 20.001),
         ("repeated_verbatim_share", 0.1, 30, 0.101),
         ("fast_share", 0.05, 30, 0.051),

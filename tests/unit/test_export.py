@@ -149,8 +149,10 @@ def published(tmp_path: Path) -> Settings:
             as t (account_id, owner_id, parent_account_id);
             create table marts.dim_contacts as from (values ('c1', 'a1'), ('c9', 'a9')) as t (contact_id, account_id);
             create table marts.fct_nps_responses as
-            from (values ('1', 'a1', 'm'), ('2', 'a9', 'r2'), ('3', 'a1', 'other'), ('4', null, null))
-            as t (response_id, account_id, owner_id);
+            from (values
+                ('1', 'a1', 'm', 'other'), ('2', 'a9', 'r2', null), ('3', 'a1', 'other', null), ('4', null, null, null),
+                ('5', 'a9', 'other', 'r1')
+            ) as t (response_id, account_id, owner_id, handled_by);
             create table marts.detractor_recovery as
             from (values
                 ('1', 'r1', 'm', 'r2', 'r1'), ('2', 'm', 'top', 'other', 'other'), ('3', 'other', 'top', 'r1', 'r1'),
@@ -177,7 +179,7 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
             ("nps_by_account", "account_id"),
             ("dim_accounts", "*"),
             ("dim_contacts", "*"),
-            ("fct_nps_responses", "response_id"),
+            ("fct_nps_responses", "response_id, owner_id, handled_by"),
             ("detractor_recovery", "*"),
             ("recovery_performance", "*"),
         ):
@@ -196,8 +198,8 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
         "nps_by_account": {("a1",)},
         "dim_accounts": {("a1", "r1", None), ("a2", "r2", "a1")},
         "dim_contacts": {("c1", "a1")},
-        # As of the answer: theirs stays theirs after the account moved on.
-        "fct_nps_responses": {("1",), ("2",)},
+        # As of the answer: theirs stays theirs after the account moved on. So is what they handled for others.
+        "fct_nps_responses": {("1", "m", None), ("2", "r2", None), ("5", None, "r1")},
         # Theirs to act on now; to whom it escalates and whose it was is not theirs to see.
         "detractor_recovery": {("1", "r1", "m", "r2", "r1"), ("2", "m", None, None, None)},
         "recovery_performance": {("r1", 3)},

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.follow_up import HOLIDAYS, check_follow_up
+from orchestration.handled_by import check_handled_by
 from orchestration.reference import ACTIONS, BENCHMARKS, check_actions, check_benchmarks, check_reference, check_waves
 from orchestration.settings import ROOT, ConfigError, Settings
 
@@ -125,3 +126,18 @@ def test_waves_and_scorecards_name_what_there_is(variables: str, fault: str, tmp
     with pytest.raises(ConfigError) as refused:
         check_waves(Settings(tmp_path, tmp_path))
     assert str(refused.value).startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("variable", "fault"),
+    [
+        ("{agents: agent}", "agents: unknown key"),
+        ("{ticket: [a, b]}", "ticket: Input should be a valid string"),
+        ("{touchpoints: {invoice: ''}}", "touchpoints.invoice: String should have at least 1 character"),
+    ],
+)
+def test_a_wrong_handled_by_is_refused(variable: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "vars.yml").write_text(f"handled_by: {variable}\n")
+    with pytest.raises(ConfigError) as refused:
+        check_handled_by(Settings(config_dir=tmp_path, data_dir=tmp_path))
+    assert f"{tmp_path}/vars.yml: handled_by.{fault}" in str(refused.value)

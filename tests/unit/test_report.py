@@ -51,10 +51,13 @@ def published(tmp_path: Path) -> Settings:
             create schema quality;
             create table quality.publication as select timestamp '2025-07-01 13:00:00' as published_at;
             create table marts.dim_owners as
-            from (values ('m', 'Manager'), ('r1', 'Seller'), ('other', 'Seller'), ('new', null))
-            as t (owner_id, job_title);
+            from (
+                values ('m', 'Manager'), ('r1', 'Seller'), ('other', 'Seller'), ('new', null), ('agent', 'Agent')
+            ) as t (owner_id, job_title);
             create table marts.dim_owner_hierarchy as
-            from (values ('m', 'm'), ('r1', 'r1'), ('m', 'r1'), ('other', 'other'), ('new', 'new'))
+            from (
+                values ('m', 'm'), ('r1', 'r1'), ('m', 'r1'), ('other', 'other'), ('new', 'new'), ('agent', 'agent')
+            )
             as t (manager_id, owner_id);
             create table marts.dim_accounts as
             from (
@@ -78,6 +81,8 @@ def published(tmp_path: Path) -> Settings:
                 ('4', 'a1', 'other', 2, 'detractor', date '2025-06-21', 'not theirs when they answered'),
                 ('5', 'a1', 'r1', 9, 'promoter', date '2025-06-22', '  ')
             ) as t (response_id, account_id, owner_id, score, category, response_date, comment);
+            alter table marts.fct_nps_responses add column handled_by varchar;
+            update marts.fct_nps_responses set handled_by = 'agent' where response_id = '4';
             alter table marts.fct_nps_responses add column submitted_at timestamp;
             update marts.fct_nps_responses set submitted_at = response_date;
             create table marts.nps_by_owner as
@@ -91,7 +96,9 @@ def published(tmp_path: Path) -> Settings:
                 ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'm', 'own', 77, 0, 0, 77),
                 ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'other', 'own', 88, 0, 0, 88),
                 ('relationship', 'quarter', date '2025-04-01', date '2025-06-30', true, 'r1', 'own', 0, 0, 11, 11),
-                ('relationship', 'year', date '2025-01-01', date '2025-12-31', false, 'r1', 'own', 0, 0, 11, 11)
+                ('relationship', 'year', date '2025-01-01', date '2025-12-31', false, 'r1', 'own', 0, 0, 11, 11),
+                ('episodic', 'quarter', date '2025-04-01', date '2025-06-30', true, 'agent', 'handled', 9, 2, 1, 12),
+                ('episodic', 'year', date '2025-01-01', date '2025-12-31', false, 'agent', 'handled', 9, 2, 1, 12)
             ) as t (
                 survey_type, period_grain, period_start, period_end, is_complete_period, owner_id, scope, detractors,
                 passives, promoters, responses
@@ -144,6 +151,15 @@ def test_who_has_nobody_below_sees_the_own_scorecard(published: Settings) -> Non
     assert "+100.0" in parsed.texts and "+37.5" not in parsed.texts
 
 
+def test_an_agent_sees_what_they_handled(published: Settings) -> None:
+    _, parsed = page(published, "agent")
+    text = " ".join(parsed.texts)
+    assert "Episodic surveys on what they handled, Apr–Jun 2025" in parsed.texts and "−66.7" in parsed.texts
+    assert "not theirs when they answered Acme, 2025-06-21" in text
+    for absent in ("late and", "Secret", "Silent customers", "yearly revenue", "+100.0"):
+        assert absent not in text, absent
+
+
 def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
     with duckdb.connect(published.serving) as connection:
         connection.execute("""
@@ -168,7 +184,7 @@ def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
 
 def test_an_owner_nobody_answered_has_a_page_and_an_unknown_one_none(published: Settings) -> None:
     _, parsed = page(published, "new")
-    assert "Nobody answered yet for an account of this domain." in parsed.texts
+    assert "Nobody answered yet for an account of this domain, or about what it handled." in parsed.texts
     assert "Somebody of every customer answered lately." in parsed.texts
     with pytest.raises(ConfigError, match="no such owner"):
         write_report(published, "nobody", published.exports / "x.html")

@@ -8,7 +8,11 @@
 {%- set earliest = [
     'created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at', 'source_file', 'source_line',
 ] %}
-{{ config(materialized = 'incremental', unique_key = 'activity_key', meta = {'present': 'activity_key'}) }}
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'activity_key',
+    meta = {'present': 'activity_key', 'tracked': ['source_activity_id']}
+) }}
 
 with delivered as (
     {{ union_staging('activities') }}

@@ -8,8 +8,8 @@
 {#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
 {%- set delivered_columns = [
     'source_system', 'source_response_id', 'source_survey_id', 'score_type', 'source_account_id', 'score_text',
-    'vendor_category', 'comment', 'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'submitted_at',
-    'updated_at', 'row_hash', 'load_id', 'loaded_at', 'source_file', 'source_line',
+    'vendor_category', 'comment', 'language', 'channel', 'is_partial', 'is_test', 'is_withdrawn', 'is_straight_line',
+    'network_hash', 'submitted_at', 'updated_at', 'row_hash', 'load_id', 'loaded_at', 'source_file', 'source_line',
 ] %}
 {#- Of the rules that an answer meets, one of each effect. -#}
 {%- set rules_met -%}
@@ -55,6 +55,8 @@ answers as (
         source_system || ':' || source_invitation_id as invitation_id,
         {{ respondent_key() }} as respondent_key,
         {{ if_asked('attributes') }} as attributes,
+        {{ handling_attribute('attributes', 'ticket') }} as ticket_id,
+        {{ named_handler('attributes') }} as named_handler,
         {{ delivered_columns | join(', ') }}
     from delivered
     {%- if is_incremental() %}
@@ -64,6 +66,8 @@ answers as (
         known.invitation_id,
         known.respondent_key,
         known.attributes,
+        known.ticket_id,
+        known.named_handler,
         {% for column in delivered_columns -%}
         known.{{ column }}{{ ',' if not loop.last }}
         {% endfor -%}
@@ -188,6 +192,8 @@ final as (
         scored.invitation_id,
         scored.respondent_key,
         scored.attributes,
+        scored.ticket_id,
+        scored.named_handler,
         {% for column in delivered_columns -%}
         scored.{{ column }},
         {% endfor -%}

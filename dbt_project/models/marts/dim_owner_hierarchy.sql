@@ -5,7 +5,7 @@
 
 {#-
     Everybody stands above themselves at no distance, also who is named as a manager alone, and whom no list of owners has:
-    an account is theirs, or the cases of nobody are.
+    an account is theirs, they handled something, or the cases of nobody are theirs.
 -#}
 {%- set levels %}
     with owners as (
@@ -31,6 +31,9 @@
         union
         select owner_id from {{ ref('dim_accounts') }}
         where owner_id is not null
+        union
+        select owner_id from {{ ref('int_owner_counts') }}
+        where credited_as = 'handler'
         union
         select {{ text_literal(var('follow_up').desk) }} as owner_id
     )

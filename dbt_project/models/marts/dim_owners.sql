@@ -1,4 +1,4 @@
--- Grain: one account owner or manager; without name or address.
+-- Grain: one account owner, agent, team or manager; without name or address.
 with {{ latest_deliveries('users', ['owner_id']) }},
 
 final as (

@@ -30,6 +30,9 @@ affected as (
     union
     select response_id from {{ this }}
     where account_id in {{ changed('int_account_history', 'account_id') }}
+    union
+    select response_id from {{ this }}
+    where ticket_id in {{ changed('int_activities', 'source_activity_id') }}
     {%- if segments_from('contact') %}
     union
     select response_id from {{ this }}
@@ -68,6 +71,26 @@ hidden_comments as (
     select * from {{ ref('int_hidden_comments') }}
 ),
 
+-- Whoever solved a ticket first, or else had it first: a survey asks once it is solved, and who has it later was not
+-- asked about.
+tickets as (
+    select
+        ticket_id,
+        owner_id
+    from (
+        select
+            source_activity_id as ticket_id,
+            owner_id,
+            row_number() over (
+                partition by source_activity_id
+                order by resolved_at nulls last, contacted_at nulls last, owner_id
+            ) as place
+        from {{ concerned(ref('int_activities'), 'source_activity_id', 'select ticket_id from asked') }}
+        where activity_type in ('ticket', 'case') and owner_id is not null
+    ) as ranked
+    where place = 1
+),
+
 -- The previous answer of the same person to the same kind of survey; kinds are never compared.
 ladders as (
     select
@@ -103,6 +126,8 @@ found as (
         asked.contact_match_rule,
         asked.account_match_rule,
         accounts.owner_id,
+        asked.ticket_id,
+        coalesce(asked.named_handler, tickets.owner_id, {{ touchpoint_team('asked.touchpoint') }}) as handled_by,
         asked.submitted_at,
         days.business_date as response_date,
         cast(asked.score_number as integer) as score,
@@ -134,6 +159,7 @@ found as (
         on
             asked.account_id = accounts.account_id
             and {{ as_of('accounts', 'asked.submitted_at') }}
+    left join tickets on asked.ticket_id = tickets.ticket_id
     left join previous on asked.response_id = previous.response_id
 ),
 

@@ -1,5 +1,6 @@
--- Grain: one owner in one period (quarter, year) for one value of one segment, in one scope: their own accounts, or, of
--- who has somebody below, the whole domain. Owners are those of the account when the answer was given.
+-- Grain: one owner in one period (quarter, year) for one value of one segment, in one scope: the answers of their own
+-- accounts, or those about what they handled themselves; of who has somebody below, also those of the whole domain or
+-- team. Owners are those of the account when the answer was given.
 {%- set segments = ['all'] + var('scorecard_segments') %}
 {%- set grains = ['quarter', 'year'] %}
 {%- set counts = response_counts() %}
@@ -17,13 +18,13 @@ managers as (
 by_scope as (
     select
         answers.*,
-        'own' as scope,
+        case answers.credited_as when 'owner' then 'own' else 'handled' end as scope,
         answers.owner_id as card_owner_id
     from answers
     union all
     select
         answers.*,
-        'domain' as scope,
+        case answers.credited_as when 'owner' then 'domain' else 'team' end as scope,
         hierarchy.manager_id as card_owner_id
     from answers
     inner join {{ ref('dim_owner_hierarchy') }} as hierarchy on answers.owner_id = hierarchy.owner_id

@@ -44,6 +44,14 @@
         'relation': 'busiest_people', 'observed': 'responses', 'basis': 'responses',
         'detail': "'on ' || cast(day as " ~ string ~ ") || ', such as ' || example",
     },
+    'answers_per_address': {
+        'relation': 'busiest_addresses', 'observed': 'responses', 'basis': 'responses',
+        'detail': "'on ' || cast(day as " ~ string ~ ") || ', such as ' || example",
+    },
+    'straight_line_share': {
+        'relation': 'lined', 'observed': 'straight_lines / responses', 'basis': 'responses', 'detail': 'example',
+        'where': 'true',
+    },
     'owner_lead': {
         'relation': 'leading_owners', 'observed': 'lead_points', 'basis': 'responses',
         'compared_with': nps('promoters_of_rest', 'detractors_of_rest', 'responses_of_rest'),
@@ -231,27 +239,47 @@ busiest_hours as (
 ),
 
 -- Also those that only the last of a person's answers within hours is counted for.
-person_days as (
+given as (
     select
+        response_id,
         survey_id,
         survey_type,
         contact_id,
-        cast(submitted_at as date) as day,
-        min(response_id) as example,
-        count(distinct response_id) as responses
+        network_hash,
+        is_straight_line,
+        cast(submitted_at as date) as day
     from {{ ref('int_delivered_answers') }}
-    where
-        decision = 'counted'
-        and contact_id is not null
-        and submitted_at > (select bounds.window_start from bounds)
-    group by survey_id, survey_type, contact_id, cast(submitted_at as date)
+    where decision = 'counted' and submitted_at > (select bounds.window_start from bounds)
 ),
-
-busiest_people as (
+{% for busiest, key in {'busiest_people': 'contact_id', 'busiest_addresses': 'network_hash'}.items() %}
+{{ busiest }} as (
     select
         *,
         row_number() over (partition by survey_id order by responses desc, day asc, example asc) as place
-    from person_days
+    from (
+        select
+            survey_id,
+            survey_type,
+            day,
+            min(response_id) as example,
+            count(distinct response_id) as responses
+        from given
+        where {{ key }} is not null
+        group by survey_id, survey_type, {{ key }}, day
+    ) as days_of_one
+),
+{% endfor %}
+-- Of those with ratings enough to tell.
+lined as (
+    select
+        survey_id,
+        survey_type,
+        count(*) as responses,
+        count(case when is_straight_line then 1 end) as straight_lines,
+        'such as ' || min(case when is_straight_line then response_id end) as example
+    from given
+    where is_straight_line is not null
+    group by survey_id, survey_type
 ),
 
 -- A window of an owner holds too few answers: over window and history together.

@@ -7,7 +7,7 @@
 
 with loads as (
     select * from {{ ref('stg_lake__loads') }}
-    where lake_source || '.' || table_name in ({{ answer_tables_quoted() }})
+    where lake_source || '.' || table_name in ({{ raw_tables_quoted('answers') }})
 ),
 
 decided as (

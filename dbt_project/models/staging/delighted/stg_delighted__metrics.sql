@@ -7,7 +7,8 @@ renamed as (
     select
         _source_system as source_system,
         {{ utc_timestamp('since', 'epoch_seconds') }} as starts_at,
-        {{ utc_timestamp(adapter.quote('until'), 'epoch_seconds') }} as ends_before,
+        -- The last second that counts.
+        {{ add_seconds(utc_timestamp(adapter.quote('until'), 'epoch_seconds'), 1) }} as ends_before,
         {{ safe_cast_number('promoter_count', 'bigint') }} as promoters,
         {{ safe_cast_number('passive_count', 'bigint') }} as passives,
         {{ safe_cast_number('detractor_count', 'bigint') }} as detractors,

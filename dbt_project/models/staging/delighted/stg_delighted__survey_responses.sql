@@ -24,6 +24,8 @@ renamed as (
             lower(tags) like '%test%' and {{ matches('lower(tags)', '(^|[^a-z])test([^a-z]|$)') }}, false
         ) as is_test,
         false as is_withdrawn,
+        {{ is_straight_list(json_texts_at('additional_answers', '$[*].value.scale')) }} as is_straight_line,
+        cast(null as {{ dbt.type_string() }}) as network_hash,
         {{ utc_timestamp('created_at', 'epoch_seconds') }} as submitted_at,
         {{ utc_timestamp('updated_at', 'epoch_seconds') }} as updated_at,
         _row_hash as row_hash,

@@ -24,6 +24,8 @@ renamed as (
         {{ mapped_flag(mapping.partial) }} as is_partial,
         {{ mapped_flag(mapping.test) }} as is_test,
         {{ mapped_flag(mapping.withdrawn) }} as is_withdrawn,
+        {{ mapped_straight_line(mapping.ratings) }} as is_straight_line,
+        {{ network_hash(mapped_text(mapping.ip_address)) }} as network_hash,
         {{ mapped_time(mapping.submitted_at) }} as submitted_at,
         {{ mapped_time(mapping.updated_at) }} as updated_at,
         _row_hash as row_hash,

@@ -58,6 +58,8 @@ renamed as (
         false as is_partial,
         false as is_test,
         coalesce(lower(submissions.archived) in ('true', '1'), false) as is_withdrawn,
+        cast(null as boolean) as is_straight_line,
+        cast(null as {{ dbt.type_string() }}) as network_hash,
         coalesce(
             {{ utc_timestamp('submissions.submitted') }},
             {{ utc_timestamp('submissions.submitted', 'epoch_milliseconds') }},

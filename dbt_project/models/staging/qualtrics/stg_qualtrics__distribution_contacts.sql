@@ -2,7 +2,7 @@
 with source as (
     select
         *,
-        {{ replace_matches('lower(status)', '[^a-z]', '') }} as status_name
+        {{ qualtrics_status('status') }} as status_name
     from {{ source('qualtrics', 'distribution_contact') }}
 ),
 
@@ -32,14 +32,7 @@ asked as (
         ) as is_started
     from source
     left join distributions on source.distribution_id = distributions.id
-    where
-        not {{ qualtrics_is_follow_up('distributions.request_type') }}
-        and coalesce(lower(trim(distributions.request_type)) <> 'testemail', true)
-        -- A mailing that is due has asked nobody yet; a personal link stays pending until it is opened.
-        and (
-            coalesce(source.status_name, '') <> 'pending'
-            or lower(trim(distributions.request_type)) = 'generatedinvite'
-        )
+    where {{ qualtrics_invites('distributions.request_type', 'source.status') }}
 ),
 
 renamed as (

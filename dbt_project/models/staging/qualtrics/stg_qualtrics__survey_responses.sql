@@ -135,6 +135,35 @@ answers as (
     group by response_id
 ),
 
+-- The rows of a matrix; the API writes them behind the id of the question.
+matrix_values as (
+    select
+        given_values.response_id,
+        given_values.question_id || '/' || coalesce(given_values.sub_question_key, '') as rated,
+        nullif(trim(given_values.value), '') as rating,
+        given_values._load_id,
+        given_values._line
+    from given_values
+    inner join surveys_of_responses on given_values.response_id = surveys_of_responses.response_id
+    inner join questions
+        on
+            surveys_of_responses.survey_id = questions.survey_id
+            and split_part(given_values.question_id, '_', 1) = questions.id
+    where upper(trim(questions.question_type)) = 'MATRIX'
+),
+
+matrix_ratings as (
+    {{ latest_rows('matrix_values', ['response_id', 'rated'], ['rating']) }}
+),
+
+ratings as (
+    select
+        response_id,
+        {{ is_straight_line('rating') }} as is_straight_line
+    from matrix_ratings
+    group by response_id
+),
+
 embedded_data as (
     {{ latest_rows('raw_embedded_data', ['response_id', key], [value]) }}
 ),
@@ -181,6 +210,8 @@ renamed as (
         or coalesce({{ matches('lower(source.status)', 'preview|test|spam|synthetic') }}, false)
         or coalesce(lower(trim(source.distribution_channel)) = 'preview', false) as is_test,
         false as is_withdrawn,
+        ratings.is_straight_line,
+        {{ network_hash('source.ip_address') }} as network_hash,
         -- Unfinished answers are recorded a week after their end; they were given when they ended.
         {{ utc_timestamp('source.end_date') }} as submitted_at,
         coalesce(
@@ -195,6 +226,7 @@ renamed as (
     from source
     left join surveys on source.survey_id = surveys.survey_id
     left join answers on source.id = answers.response_id
+    left join ratings on source.id = ratings.response_id
     left join attributes on source.id = attributes.response_id
     left join mailings on source.id = mailings.response_id
     left join distributions on mailings.distribution_id = distributions.id

@@ -23,6 +23,8 @@ renamed as (
         false as is_partial,
         coalesce(lower(trim({{ adapter.quote('isBogus') }})) in ('true', '1'), false) as is_test,
         false as is_withdrawn,
+        cast(null as boolean) as is_straight_line,
+        cast(null as {{ dbt.type_string() }}) as network_hash,
         coalesce(
             {{ utc_timestamp(adapter.quote('createdDate')) }},
             {{ utc_timestamp(adapter.quote('createdDate'), 'epoch_milliseconds') }}

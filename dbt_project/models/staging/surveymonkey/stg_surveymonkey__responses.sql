@@ -135,6 +135,25 @@ weights as (
     group by question_fields._load_id, question_fields._line
 ),
 
+-- What a choice of a rating is worth, row by row of a matrix; that of the NPS question is no rating.
+rated as (
+    {{ json_rows_at('question_fields', 'answers', '$[*].choice_metadata.weight', 'rating', row_key + [
+        'survey_id', 'question_id',
+    ]) }}
+),
+
+ratings as (
+    select
+        rated._load_id,
+        rated._line,
+        {{ is_straight_line('rated.rating') }} as is_straight_line
+    from rated
+    left join nps_questions
+        on rated.survey_id = nps_questions.survey_id and rated.question_id = nps_questions.question_id
+    where nps_questions.question_id is null
+    group by rated._load_id, rated._line
+),
+
 variables as (
     {{ json_fields('source', 'custom_variables', {'contact_id': 'contact_id', 'account_id': 'account_id'}, row_key) }}
 ),
@@ -160,6 +179,8 @@ renamed as (
         coalesce(lower(trim(source.response_status)) <> 'completed', true) as is_partial,
         coalesce(lower(trim(source.collection_mode)) in ('preview', 'survey_preview'), false) as is_test,
         false as is_withdrawn,
+        ratings.is_straight_line,
+        {{ network_hash('source.ip_address') }} as network_hash,
         {{ utc_timestamp('source.date_created') }} as submitted_at,
         {{ utc_timestamp('source.date_modified') }} as updated_at,
         source._row_hash as row_hash,
@@ -171,6 +192,7 @@ renamed as (
     left join surveys on source.survey_id = surveys.survey_id
     left join scores on source._load_id = scores._load_id and source._line = scores._line
     left join weights on source._load_id = weights._load_id and source._line = weights._line
+    left join ratings on source._load_id = ratings._load_id and source._line = ratings._line
     left join variables on source._load_id = variables._load_id and source._line = variables._line
 )
 

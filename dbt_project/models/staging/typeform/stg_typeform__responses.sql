@@ -46,10 +46,24 @@ given as (
         _load_id,
         _line,
         max(case when field_type <> 'long_text' then coalesce(number_given, text_given) end) as score_text,
+        max(case when field_type <> 'long_text' then element_number end) as score_number,
         max(case when field_type = 'long_text' then text_given end) as comment
     from ranked_answers
     where preference = 1
     group by _load_id, _line
+),
+
+ratings as (
+    select
+        answers._load_id,
+        answers._line,
+        {{ is_straight_line('answers.number_given') }} as is_straight_line
+    from answers
+    left join given on answers._load_id = given._load_id and answers._line = given._line
+    where
+        answers.field_type in ('opinion_scale', 'rating')
+        and answers.element_number <> coalesce(given.score_number, -1)
+    group by answers._load_id, answers._line
 ),
 
 hidden_fields as (
@@ -84,6 +98,8 @@ renamed as (
         or source.submitted_at like '0001-%' as is_partial,
         false as is_test,
         false as is_withdrawn,
+        ratings.is_straight_line,
+        {{ network_hash(json_text('source.metadata', 'network_id')) }} as network_hash,
         case
             when trim(source.submitted_at) = '' or source.submitted_at is null or source.submitted_at like '0001-%'
                 then {{ utc_timestamp('source.landed_at') }}
@@ -97,6 +113,7 @@ renamed as (
         source._line as source_line
     from source
     left join given on source._load_id = given._load_id and source._line = given._line
+    left join ratings on source._load_id = ratings._load_id and source._line = ratings._line
     left join hidden_fields on source._load_id = hidden_fields._load_id and source._line = hidden_fields._line
 )
 

@@ -23,7 +23,8 @@ renamed as (
         nullif(requester_id, '') as source_contact_id,
         cast(null as {{ dbt.type_string() }}) as contact_email,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
-        nullif(assignee_id, '') as owner_id,
+        -- Where a team has it and nobody of them yet, the team.
+        coalesce(nullif(assignee_id, ''), {{ zendesk_team('group_id') }}) as owner_id,
         false as has_invalid_time,
         opened_at as created_at,
         modified_at as contacted_at,

@@ -1,0 +1,51 @@
+{#-
+    Who handled what an answer is about, as the variable `handled_by` configures it; orchestration/handled_by.py checks
+    that before anything runs. Nothing else reads the variable.
+-#}
+
+{#- What the attributes of an answer say of `name` (agent, ticket, team); nothing where no attribute is configured. -#}
+{% macro handling_attribute(attributes, name) -%}
+    {%- set attribute = var('handled_by').get(name) -%}
+    {%- if attribute -%}
+        nullif(trim({{ json_text(attributes, attribute) }}), '')
+    {%- else -%}
+        cast(null as {{ dbt.type_string() }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    The agent, else the team, that the survey tool names. An agent is named by a key; what looks like an address or a
+    name is a person's, and only its salted hash goes on.
+-#}
+{% macro named_handler(attributes) -%}
+    {%- set agent = handling_attribute(attributes, 'agent') -%}
+    coalesce(
+        {% if var('handled_by').agent is defined -%}
+        case
+            when {{ matches(agent, '@|\\pL\\s+\\pL') }} then 'agent:' || {{ salted_hash('lower(' ~ agent ~ ')') }}
+            else {{ agent }}
+        end,
+        {%- endif %}
+        {{ handling_attribute(attributes, 'team') }}
+    )
+{%- endmacro %}
+
+
+{#- The team that answers about a touchpoint are about, where neither an agent nor a ticket is known. -#}
+{% macro touchpoint_team(touchpoint) -%}
+    {%- set teams = var('handled_by').get('touchpoints') or {} -%}
+    {%- if teams -%}
+        case {{ touchpoint }}
+            {%- for name, team in teams.items() %}
+            when {{ text_literal(name) }} then {{ text_literal(team) }}
+            {%- endfor %}
+        end
+    {%- else -%}
+        cast(null as {{ dbt.type_string() }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The key of a team that is a group of Zendesk; a group and a user may have the same number there. -#}
+{% macro zendesk_team(group_id) -%}'group-' || nullif({{ group_id }}, ''){%- endmacro %}
