@@ -43,7 +43,9 @@ KEYED = {
     "marts.dim_contacts": Keyed("contact_id", ("dim_contacts",), figures="contact_id"),
     "marts.fct_nps_responses": Keyed("response_id", ("fct_nps_responses",), figures="response_date, score"),
     "marts.fct_survey_invitations": Keyed("invitation_id", ("fct_survey_invitations",), figures="sent_date, outcome"),
-    "marts.nps_by_account": Keyed("account_id", ("nps_by_account",), figures="survey_type, contacts_asked, trailing_nps"),
+    "marts.nps_by_account": Keyed(
+        "account_id", ("nps_by_account",), figures="survey_type, contacts_asked, trailing_nps"
+    ),
     "marts.response_eligibility": Keyed(
         "response_id", ("int_delivered_answers", "int_repeated_answers"), figures="load_id, decision"
     ),
