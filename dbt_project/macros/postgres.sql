@@ -24,7 +24,7 @@
     create or replace function public.try_cast(value text, inout result anyelement) language plpgsql stable as $$
     begin
         result := value;
-    exception when others then
+    exception when data_exception then
         result := null;
     end
     $$;
@@ -33,7 +33,7 @@
     language plpgsql stable as $$
     begin
         return to_timestamp(value, template);
-    exception when others then
+    exception when data_exception then
         return null;
     end
     $$;

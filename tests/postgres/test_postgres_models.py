@@ -7,6 +7,7 @@ builds everything anew.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -15,9 +16,11 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 from psycopg.sql import SQL, Identifier
 
-from orchestration.settings import PUBLISHED_SCHEMAS, ROOT
+from orchestration.postgres_build import copy_lake
+from orchestration.settings import PUBLISHED_SCHEMAS, ROOT, ConfigError
 from tests.every_tool import EveryTool
 from tests.postgres.server import DATABASE, environment, started
 
@@ -63,6 +66,16 @@ def write_tables(folder: Path) -> None:
                 """,
                 {"rows": str(rows)},
             )
+
+
+def test_a_database_that_does_not_know_all_letters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with started() as server:
+        with psycopg.connect(server, autocommit=True) as database:
+            database.execute(DATABASE.replace("C.UTF-8", "C"))
+        for name, value in environment(server).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError, match=re.escape(DATABASE)):
+            copy_lake(Manifest())
 
 
 def test_each_batch_is_the_same_on_both_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

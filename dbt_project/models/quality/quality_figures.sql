@@ -18,7 +18,8 @@
     },
     'response_rate_ratio': {
         'relation': 'compared', 'observed': 'response_rate / nullif(response_rate_before, 0e0)',
-        'basis': 'delivered_now * response_rate_before', 'compared_with': 'response_rate_before', 'where': 'true',
+        'basis': '1e0 * delivered_now * answered_before / nullif(delivered_before, 0)',
+        'compared_with': 'response_rate_before', 'where': 'true',
     },
     'volume_ratio': {
         'relation': 'compared', 'observed': 'responses_of_day / nullif(responses_of_weekday, 0e0)',
@@ -183,9 +184,9 @@ compared as (
         case when segment is null then responses else sum(responses) over (partition by survey_type, segment) end
             as responses_of_all,
         -- A wave begins and ends: as many more or fewer answers as invitations went out in the last week.
-        1e0 * responses_of_weekdays * case
-            when delivered_of_weeks > 0 then 1e0 * delivered_of_week / delivered_of_weeks
-            else 1e0 / weeks
+        case
+            when delivered_of_weeks > 0 then 1e0 * responses_of_weekdays * delivered_of_week / delivered_of_weeks
+            else 1e0 * responses_of_weekdays / weeks
         end as responses_of_weekday
     from items
 ),
