@@ -123,7 +123,7 @@ test-postgres: setup ## build two batches on PostgreSQL, started by the test, an
 	@UV=$$(command -v uv || echo $(BIN)/uv); $$UV pip install --quiet --python .spark/bin/python -r spark-requirements.txt
 	@touch $@
 
-bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes]
+bench: setup ## measure loading and building against plain DuckDB: make bench ANSWERS=1_000_000 [ONLY=loading|themes|engines]
 	@$(BIN)/python -m benchmarks.bench --answers $(or $(ANSWERS),1_000_000) $(addprefix --only-,$(ONLY))
 
 sample: setup ## make the sample company again (deterministic)

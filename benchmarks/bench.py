@@ -2,7 +2,8 @@
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
 queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all.
-Data tests take their own time and are left out. How well comments are classified is measured on labelled ones.
+Where Spark is installed, it builds the same beside DuckDB. Data tests take their own time and are left out. How well
+comments are classified is measured on labelled ones.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import engines
 from benchmarks.loading import write_answers
 from benchmarks.queries import DASHBOARD_QUERIES
 from benchmarks.themes import MODEL, quality, seconds_per_million
@@ -86,7 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only-themes", action="store_true", help="classify labelled and so many other comments, and stop"
     )
+    parser.add_argument("--only-engines", action="store_true", help="build on DuckDB and on Spark, compare, and stop")
     options = parser.parse_args(arguments)
+    # How cases stand depends on the moment: one for all builds that are compared.
+    os.environ.setdefault("NPS_AS_OF", f"{datetime.now(UTC):%Y-%m-%d}")
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
     # Files that lie in a folder of the user's stay: making ten million answers again takes minutes.
@@ -96,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             build_little(settings)
             print_themes(settings, options.answers, Console())
             return 0
+        if options.only_engines:
+            settings = make_company(folder.resolve(), options.answers, Console())
+            return 1 if compare_engines(settings, build(settings)[0], Console()) else 0
         compare_loading(folder.resolve(), options.answers, Console())
         return 0 if options.only_loading else compare(folder.resolve(), options.answers, Console())
 
@@ -110,8 +118,8 @@ def working_folder(parent: Path | None, *, keep: bool) -> Iterator[Path]:
             yield Path(temporary)
 
 
-def compare(folder: Path, answers: int, console: Console) -> int:
-    """Generate, load, build twice, compare, publish and query."""
+def make_company(folder: Path, answers: int, console: Console) -> Settings:
+    """Generate and load a company of so many answers, where the folder has none; nothing is built."""
     settings = Settings(config_dir=ROOT, data_dir=folder)
     console.print(f"[dim]{folder}[/]", soft_wrap=True)
     if not (settings.landing / "truth.json").exists():
@@ -130,9 +138,14 @@ def compare(folder: Path, answers: int, console: Console) -> int:
         console.print(f"loaded in {loading:,.1f} s; plain DuckDB COPY of the same files {copying:,.1f} s")
     declare_results(settings.check_results)
     settle_log(settings)
-
-    handwritten = folder / "handwritten.duckdb"
     settings.warehouse.unlink(missing_ok=True)
+    return settings
+
+
+def compare(folder: Path, answers: int, console: Console) -> int:
+    """Generate, load, build twice, compare, publish and query."""
+    settings = make_company(folder, answers, console)
+    handwritten = folder / "handwritten.duckdb"
     handwritten.unlink(missing_ok=True)
     by_hand = run_measured(
         [sys.executable, "-m", "benchmarks.handwritten", str(settings.lake), str(handwritten)],
@@ -160,6 +173,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     print_themes(settings, answers, console)
 
     differences = differing_tables(settings.warehouse, handwritten, console)
+    differences += compare_engines(settings, by_dbt, console)
     started = time.process_time()
     console.print(publishing(settings))
     console.print(guard_costs(folder, by_dbt.cpu_seconds + time.process_time() - started))
@@ -180,7 +194,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
         )
         console.print(publishing(settings))
     if differences:
-        console.print(f"[bold red]dbt and the hand-written script differ in {', '.join(differences)}[/]")
+        console.print(f"[bold red]What should be equal differs in {', '.join(differences)}[/]")
         return 1
     return 0
 
@@ -332,6 +346,27 @@ def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
     return cost, model_seconds(settings.dbt_target / "run_results.json")
 
 
+def compare_engines(settings: Settings, on_duckdb: Cost, console: Console) -> list[str]:
+    """Build on Spark what DuckDB has built; which published tables differ. Without Spark, say so."""
+    if not settings.spark_python.exists():
+        console.print(f"[dim]no build on Spark: {settings.spark_python} is not there (make .spark/.installed)[/]")
+        return []
+    environment = settings.environment() | {
+        "PYSPARK_SUBMIT_ARGS": os.environ.get("PYSPARK_SUBMIT_ARGS") or engines.spark_arguments(settings)
+    }
+    on_spark = run_measured([str(settings.spark_python), "-m", "orchestration.spark"], environment)
+    table = Table("the same build", "time", "peak memory")
+    for name, cost in (("DuckDB", on_duckdb), ("Spark", on_spark)):
+        table.add_row(name, f"{cost.seconds:,.1f} s", f"{cost.peak_bytes / 2**30:.2f} GB")
+    table.add_row(
+        "ratio", f"{on_spark.seconds / on_duckdb.seconds:.1f}", f"{on_spark.peak_bytes / on_duckdb.peak_bytes:.1f}"
+    )
+    console.print(table)
+    differing = engines.differing_tables(settings.warehouse, settings.spark_tables)
+    console.print(f"tables that differ: {', '.join(differing) or 'none'}")
+    return differing
+
+
 def slowest(models: list[tuple[str, float]]) -> Table:
     """The ten slowest models, and all together."""
     table = Table("slowest dbt models", "time")
@@ -342,7 +377,7 @@ def slowest(models: list[tuple[str, float]]) -> Table:
 
 
 def run_measured(command: Sequence[str], environment: dict[str, str]) -> Cost:
-    """Run a process to its end; its wall time and peak resident memory.
+    """Run a process to its end; its wall time and the peak of resident memory, with the processes it started.
 
     Raises:
         subprocess.CalledProcessError: it failed; what it printed is on the terminal.
@@ -354,16 +389,33 @@ def run_measured(command: Sequence[str], environment: dict[str, str]) -> Cost:
         printed: list[str] = []
         reader = threading.Thread(target=lambda: printed.extend(process.stdout or []))
         reader.start()
+        together = [0]
+        ended = threading.Event()
+        watch = threading.Thread(target=watch_memory, args=(process.pid, together, ended))
+        watch.start()
         # wait4 gives the resources of just this child, where getrusage gives the largest of all so far.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - started
+        ended.set()
+        watch.join()
         reader.join()
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         print("".join(printed), file=sys.stderr)
         raise subprocess.CalledProcessError(process.returncode, command)
     unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss * unit, *together))
+
+
+def watch_memory(pid: int, together: list[int], ended: threading.Event) -> None:
+    """Append the resident bytes of a process and all below it, every second: Spark's is one that nobody waits for."""
+    while not ended.wait(1):
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True)
+        processes = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+        family = {pid}
+        while more := {one for one, parent, _ in processes if parent in family} - family:
+            family |= more
+        together.append(1024 * sum(kilobytes for one, _, kilobytes in processes if one in family))
 
 
 def model_seconds(run_results: Path) -> list[tuple[str, float]]:

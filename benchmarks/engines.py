@@ -1,0 +1,49 @@
+"""The same build on Spark: how Spark is started for more than little data, and whether its tables are DuckDB's."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import duckdb
+
+from orchestration.settings import ROOT, Settings
+
+# Of a run and its moment.
+NOT_COMPARED = {"quality.quality_check_results", "quality.quality_freshness"}
+# What is left of orchestration/spark.py's settings for little data.
+ARGUMENTS = """
+from orchestration import spark
+little = ("spark.sql.shuffle.", "spark.sql.adaptive.", "spark.sql.codegen.", "spark.sql.constraintPropagation.")
+spark.SMALL = {name: value for name, value in spark.SMALL.items() if not name.startswith(little)}
+print(spark.submit_arguments())
+"""
+
+
+def spark_arguments(settings: Settings) -> str:
+    """The PYSPARK_SUBMIT_ARGS of a build that is measured."""
+    command = [str(settings.spark_python), "-c", ARGUMENTS]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def differing_tables(warehouse: Path, tables: Path) -> list[str]:
+    """The published tables of DuckDB's warehouse that Spark wrote otherwise, <schema>/<table>/*.parquet in `tables`."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")  # Spark's times are moments
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        names = connection.execute(
+            """
+            select table_schema || '.' || table_name from information_schema.tables
+            where table_catalog = 'warehouse' and table_schema in ('marts', 'quality')
+            order by all
+            """
+        ).fetchall()
+        return [name for (name,) in names if name not in NOT_COMPARED and not _is_equal(connection, name, tables)]
+
+
+def _is_equal(connection: duckdb.DuckDBPyConnection, name: str, tables: Path) -> bool:
+    on_duckdb = f"from warehouse.{name}"
+    on_spark = f"from read_parquet('{tables.joinpath(*name.split('.'))}/*.parquet')"
+    return not connection.execute(
+        f"(({on_duckdb}) except all ({on_spark})) union all (({on_spark}) except all ({on_duckdb})) limit 1"
+    ).fetchall()
