@@ -147,15 +147,36 @@ reached as (
     {%- endif %}
 ),
 
--- When others had reached the person before: one order for every type, by the person's hash, which is sorted faster. Of
--- the same moment, the invitation's key decides: its hash is another one on another engine.
-{%- set earlier -%}
-    over (
-        partition by {{ key_hash(['contact_id']) }}
-        order by sent_at, invitation_id
-        rows between unbounded preceding and 1 preceding
-    )
-{%- endset %}
+-- When others had reached the person before, in one order for every type: by the person's hash and the time alone, which
+-- are sorted many times faster than texts. Of invitations at the same moment any may come first here.
+{%- set person = 'partition by ' ~ key_hash(['contact_id']) ~ ' order by sent_at' %}
+{%- set earlier = 'over (' ~ person ~ ' rows between unbounded preceding and 1 preceding)' %}
+
+ordered as (
+    select
+        invitation_id,
+        {{ key_hash(['contact_id']) }} as person_hash,
+        survey_type,
+        sent_at,
+        {%- for type in survey_types() %}
+        max(case when survey_type = '{{ type }}' then sent_at end) {{ earlier }} as {{ type }}_sent_at,
+        {%- endfor %}
+        max(sent_at) {{ earlier }} as any_sent_at,
+        lead(sent_at) over ({{ person }}) as next_sent_at
+    from reached
+    where sent_at is not null
+),
+
+-- Most invitations are none of these.
+suspected as (
+    select *
+    from ordered
+    where sent_at < {{ asked_again_at('survey_type', 'ordered') }} or sent_at in (any_sent_at, next_sent_at)
+),
+
+-- Of the same moment, the invitation's key decides: before it was what was before all of them, and those with lesser keys.
+{%- set moment = 'partition by person_hash, sent_at' %}
+{%- set before_it = 'over (' ~ moment ~ ' order by invitation_id rows between unbounded preceding and 1 preceding)' %}
 
 spaced as (
     select
@@ -163,14 +184,22 @@ spaced as (
         survey_type,
         sent_at,
         {%- for type in survey_types() %}
-        max(case when survey_type = '{{ type }}' then sent_at end) {{ earlier }} as {{ type }}_sent_at,
+        {%- set column = type ~ '_sent_at' %}
+        coalesce(
+            max(case when survey_type = '{{ type }}' then sent_at end) {{ before_it }},
+            case when count({{ column }}) over ({{ moment }}) = count(*) over ({{ moment }})
+                then min({{ column }}) over ({{ moment }}) end
+        ) as {{ column }},
         {%- endfor %}
-        max(sent_at) {{ earlier }} as any_sent_at
-    from reached
-    where sent_at is not null
+        coalesce(
+            max(sent_at) {{ before_it }},
+            case when count(any_sent_at) over ({{ moment }}) = count(*) over ({{ moment }})
+                then min(any_sent_at) over ({{ moment }}) end
+        ) as any_sent_at
+    from suspected
 ),
 
--- These alone are looked up: most invitations are not among them.
+-- These alone are looked up.
 too_soon as (
     select spaced.invitation_id
     from spaced
