@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPS := $(BIN)/python -m orchestration
 
-.PHONY: help setup demo run extract compact dev dashboard test test-superset spark test-spark postgres test-postgres lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
+.PHONY: help setup demo run extract compact dev dashboard test test-superset spark test-spark test-spark-cluster postgres test-postgres lint lint-python as-known publish rollback export report docs superset forget dbt mf bench summary example-carpentries sample lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,7 +108,10 @@ spark: .spark/.installed ## build every model on Spark from the same lake (needs
 	@.spark/bin/python -m orchestration.spark $(ARGS)
 
 test-spark: setup .spark/.installed ## build two batches on Spark and on DuckDB, and compare (needs Java 17)
-	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark
+	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark/test_spark.py
+
+test-spark-cluster: setup .spark/.installed ## build on a Spark cluster that loses a worker meanwhile, and compare (needs Java 17)
+	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark/test_cluster.py
 
 postgres: setup ## build every model on PostgreSQL from the same lake (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE)
 	@$(BIN)/python -m orchestration.postgres_build $(ARGS)

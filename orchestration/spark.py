@@ -4,6 +4,8 @@ Runs in that environment (`.spark`, see the Makefile), which has neither Dagster
 
     .spark/bin/python -m orchestration.spark          build seeds and models, write the tables
     .spark/bin/python -m orchestration.spark test     any dbt command with the target spark; the tables after a build
+
+Spark runs in this process, or is the Thrift server that NPS_SPARK_SERVER names.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -30,11 +33,18 @@ LOGGED = (
     "intermediate.int_daily_changes",
 )
 BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
+# What any Spark must be set to.
+REQUIRED = DBT_PROJECT_DIR / "spark.conf"
 # How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, for data that is no trouble to it. Then
 # most of the time goes into planning and compiling, not into rows; for more, leave all but the memory out.
 SMALL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
     "spark.driver.memory": "3g",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -Dderby.stream.error.file=/dev/null",
+    # The compiler that optimizes takes two fifths of the time; without it, the JVM keeps little room for compiled code.
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m "
+    "-Dderby.stream.error.file=/dev/null",
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.ui.explainMode": "simple",
@@ -49,24 +59,60 @@ SMALL = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run dbt on Spark, by default a build without tests; after one that worked, write its tables. The exit code."""
+    """Run dbt on Spark, by default a build without tests; after one that worked, write its tables. The exit code.
+
+    Raises:
+        ConfigError: NPS_SPARK_SERVER is no host with a port; no Iceberg is installed.
+    """
+    server = os.environ.get("NPS_SPARK_SERVER")
+    if server and not re.fullmatch(r"[^:]+:\d+", server):
+        raise ConfigError(f"NPS_SPARK_SERVER: {server!r}: give host:port")
     settings = Settings.from_env()
     os.environ.update(settings.environment())
     os.environ["DBT_TARGET_PATH"] = str(settings.spark / "dbt")
     os.environ["DBT_LOG_PATH"] = str(settings.spark / "dbt" / "logs")
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", submit_arguments())
+    os.environ["NPS_SPARK_SETTINGS"] = json.dumps(required_settings())
     shutil.rmtree(settings.spark_tables, ignore_errors=True)
     write_register(settings)
+    if not server:
+        start_session(settings)
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "spark"]
-    command = arguments or BUILD
-    done = dbtRunner().invoke(["--no-use-colors", *command, *project, *dbt_vars(load_sources(settings))])
-    if done.exception:
-        print(done.exception, file=sys.stderr)
-    if done.success and command[0] == "build":
-        write_tables(settings)
-    return 0 if done.success else 1
+    common = [*project, *dbt_vars(load_sources(settings))]
+    commands = [list(arguments or BUILD)]
+    if commands[0][0] == "build":
+        what = {"folder": str(settings.spark_tables), "schemas": PUBLISHED_SCHEMAS, "others": LOGGED}
+        # The results of the build stay where they are looked for.
+        commands.append(["--no-write-json", "run-operation", "write_tables", "--args", json.dumps(what)])
+    for command in commands:
+        done = dbtRunner().invoke(["--no-use-colors", *command, *common])
+        if done.exception:
+            print(done.exception, file=sys.stderr)
+        if not done.success:
+            return 1
+    return 0
+
+
+def required_settings() -> dict[str, str]:
+    """The settings of Spark by which the models come out the same."""
+    lines = [line for line in REQUIRED.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return dict(line.split(maxsplit=1) for line in lines)
+
+
+def start_session(settings: Settings) -> None:
+    """Start Spark in this process, where dbt finds it; once started, it stays as it is.
+
+    Raises:
+        ConfigError: no Iceberg is installed.
+    """
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", submit_arguments())
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    session = SparkSession.builder.master(os.environ.get("NPS_SPARK_MASTER", "local[2]")).enableHiveSupport()
+    session.config("spark.ui.enabled", "false")  # it shows what persons' keys are hashed with
+    session.config("spark.sql.warehouse.dir", str(settings.spark / "warehouse"))
+    session.config(map=required_settings()).getOrCreate()
 
 
 def submit_arguments() -> str:
@@ -93,20 +139,6 @@ def write_register(settings: Settings) -> None:
     register.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{json.dumps(asdict(load))}\n" for load in registered_loads(settings.lake)]
     register.write_text("".join(lines), encoding="utf-8")
-
-
-def write_tables(settings: Settings) -> None:
-    """Write what the pipeline reads as Parquet files, <schema>/<table>/*.parquet; times are UTC."""
-    from pyspark.sql import SparkSession  # noqa: PLC0415
-
-    session = SparkSession.builder.getOrCreate()
-    session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    session.conf.set("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")  # years before 1900 as they are
-    names = list(LOGGED)
-    for schema in PUBLISHED_SCHEMAS:
-        names += [f"{schema}.{row.tableName}" for row in session.sql(f"show tables in {schema}").collect()]
-    for name in names:
-        session.table(name).write.parquet(str(settings.spark_tables.joinpath(*name.split("."))))
 
 
 if __name__ == "__main__":

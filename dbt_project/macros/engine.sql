@@ -1008,6 +1008,27 @@
 {%- endmacro %}
 
 
+{#- Whole numbers over the last `rows` rows of a window, `in_order`, up to its current one. -#}
+{% macro trailing_sum(number, in_order, rows) -%}
+    {{ return(adapter.dispatch('trailing_sum', 'nps')(number, in_order, rows)) }}
+{%- endmacro %}
+
+{% macro default__trailing_sum(number, in_order, rows) -%}
+    sum({{ number }}) over ({{ in_order }}
+            rows between {{ rows - 1 }} preceding and current row
+        )
+{%- endmacro %}
+
+{#- Spark adds up every frame anew, unless it begins with the first row. -#}
+{% macro spark__trailing_sum(number, in_order, rows) -%}
+    sum({{ number }}) over ({{ in_order }}
+            rows between unbounded preceding and current row
+        ) - coalesce(sum({{ number }}) over ({{ in_order }}
+            rows between unbounded preceding and {{ rows }} preceding
+        ), 0)
+{%- endmacro %}
+
+
 {#- One row per day from `first_date` to `last_date`, two SQL expressions over `relation`, as column date_day. -#}
 {% macro date_spine(relation, first_date, last_date) -%}
     {{ return(adapter.dispatch('date_spine', 'nps')(relation, first_date, last_date)) }}

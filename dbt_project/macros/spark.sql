@@ -1,6 +1,6 @@
 {#-
     What dbt does otherwise on Spark than its own adapter would: the lake is registered, seeds are loaded, incremental
-    models are built. The SQL that models contain stands in engine.sql.
+    models are built, tables are written out. The SQL that models contain stands in engine.sql.
 -#}
 
 {#- At the start of an invocation: makes the files of the lake tables, where the engine cannot name files in a query. -#}
@@ -17,6 +17,7 @@
     dropped in between, and goes on reading those alone. The first quoted text of what DuckDB reads is where the files lie.
 -#}
 {% macro spark__register_sources() -%}
+    {%- do check_spark() -%}
     {%- set read = [] -%}
     {%- for node in graph.nodes.values() -%}
         {%- do read.extend(node.depends_on.nodes) -%}
@@ -36,6 +37,20 @@
         {%- endcall -%}
         {%- call statement() -%}refresh table {{ table }}{%- endcall -%}
     {%- endfor -%}
+{%- endmacro %}
+
+
+{#- Refuses a Spark by which the figures, or the keys of persons, would be others. -#}
+{% macro check_spark() -%}
+    {%- for name, value in fromjson(env_var('NPS_SPARK_SETTINGS', '{}')).items() -%}
+        {%- set found = run_query('set ' ~ adapter.quote(name)).rows[0][1] -%}
+        {%- if found != value -%}
+            {{- exceptions.raise_compiler_error('Spark: ' ~ name ~ ' is ' ~ found ~ ', and must be ' ~ value) -}}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if run_query('select ' ~ contact_salt() ~ " like '${%'").rows[0][0] -%}
+        {{- exceptions.raise_compiler_error('Spark: the variable DBT_ENV_SECRET_CONTACT_SALT is not in its environment') -}}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -63,3 +78,23 @@
 {% materialization incremental, adapter='spark' -%}
     {{- return(materialization_table_spark()) -}}
 {%- endmaterialization %}
+
+
+{#-
+    After a build: the tables of `schemas` and the `others` as Parquet files, <folder>/<schema>/<table>/*.parquet. Written
+    where the data is; Spark's moments are UTC.
+-#}
+{% macro write_tables(folder, schemas, others) -%}
+    {%- set names = others | list -%}
+    {%- for schema in schemas -%}
+        {%- for row in run_query('show tables in ' ~ schema).rows -%}
+            {%- do names.append(schema ~ '.' ~ row['tableName']) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for name in names -%}
+        {%- call statement() -%}
+            insert overwrite directory {{ text_literal(folder ~ '/' ~ name | replace('.', '/')) }} using parquet
+            select * from {{ name }}
+        {%- endcall -%}
+    {%- endfor -%}
+{%- endmacro %}

@@ -20,9 +20,7 @@ windows as (
         row_number() over ({{ in_order }}
         ) >= {{ days }} as is_complete_window,
         {%- for count in count_names() %}
-        sum({{ count }}) over ({{ in_order }}
-            rows between {{ days - 1 }} preceding and current row
-        ) as {{ count }}{{ ',' if not loop.last }}
+        {{ trailing_sum(count, in_order, days) }} as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from daily
 ),
