@@ -113,4 +113,4 @@ def test_guarded_tables_are_those_of_the_suites() -> None:
 
 def test_job_and_schedule(shown: dict[str, Any]) -> None:
     assert shown["jobs"] == ["compact", "extract", "pipeline"]
-    assert shown["schedules"] == ["compact_weekly", "every_morning", "extract_apis"]
+    assert shown["schedules"] == ["every_morning", "compact_weekly", "extract_apis"]
