@@ -468,12 +468,15 @@
 {%- endmacro %}
 
 
-{#- Texts as a list, those of a list that are not null, and how many a list has. -#}
+{#- Texts as a list, those of a list that are not null, each of them once, and how many a list has. -#}
 {% macro list_of(texts) -%}{{ return(adapter.dispatch('list_of', 'nps')(texts)) }}{%- endmacro %}
 
 {% macro duckdb__list_of(texts) -%}[{{ texts | join(', ') }}]{%- endmacro %}
 
 {% macro spark__list_of(texts) -%}array({{ texts | join(', ') }}){%- endmacro %}
+
+{#- Lists are JSON there, as json_texts_at() gives them. -#}
+{% macro postgres__list_of(texts) -%}jsonb_build_array({{ texts | join(', ') }}){%- endmacro %}
 
 {% macro present_values(list) -%}{{ return(adapter.dispatch('present_values', 'nps')(list)) }}{%- endmacro %}
 
@@ -481,11 +484,23 @@
 
 {% macro spark__present_values(list) -%}filter({{ list }}, text -> text is not null){%- endmacro %}
 
+{% macro postgres__present_values(list) -%}jsonb_path_query_array({{ list }}, '$[*] ? (@ != null)'){%- endmacro %}
+
+{% macro distinct_values(list) -%}{{ return(adapter.dispatch('distinct_values', 'nps')(list)) }}{%- endmacro %}
+
+{% macro default__distinct_values(list) -%}array_distinct({{ list }}){%- endmacro %}
+
+{% macro postgres__distinct_values(list) -%}
+    (select jsonb_agg(distinct value) from jsonb_array_elements_text({{ list }}) as texts (value))
+{%- endmacro %}
+
 {% macro list_length(list) -%}{{ return(adapter.dispatch('list_length', 'nps')(list)) }}{%- endmacro %}
 
 {% macro duckdb__list_length(list) -%}len({{ list }}){%- endmacro %}
 
 {% macro spark__list_length(list) -%}size({{ list }}){%- endmacro %}
+
+{% macro postgres__list_length(list) -%}jsonb_array_length({{ list }}){%- endmacro %}
 
 
 {#- The first of them, and one row for each of them as column `name`, with the columns `keep` of `relation`. -#}

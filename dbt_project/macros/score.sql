@@ -69,6 +69,6 @@
     {%- set given = present_values(ratings) -%}
     case
         when {{ list_length(given) }} >= {{ var('straight_line_ratings') }}
-            then {{ list_length('array_distinct(' ~ given ~ ')') }} = 1
+            then {{ list_length(distinct_values(given)) }} = 1
     end
 {%- endmacro %}
