@@ -349,7 +349,8 @@ def test_a_browser_shows_every_page_and_asks_nobody(sample: Pipeline, tmp_path: 
             for name in PAGES:
                 tab.get_by_role("radiogroup", name="Page").get_by_text(name, exact=True).click()
                 expect(tab.get_by_role("heading", name=name, level=1)).to_be_visible()
-                expect(tab.get_by_text("Publication 2")).to_be_visible()
+                # While a page is drawn, the foot of the one before it may still stand: one of them is the page at rest.
+                expect(tab.get_by_text("Publication 2")).to_have_count(1)
                 if name != "Closed loop":
                     expect(tab.locator("[role=graphics-document], [role=img][aria-label]").first).to_be_visible()
                 assert "type=transactional" in tab.url
