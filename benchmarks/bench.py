@@ -35,6 +35,7 @@ from benchmarks.themes import MODEL, quality, seconds_per_million
 from expectations.validation import declare_results
 from orchestration import loader
 from orchestration.publish import publish, settle_log
+from orchestration.served_file import published_relations
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import dbt_vars, load_sources
 from seeds.generate import generate
@@ -463,16 +464,9 @@ def print_themes(settings: Settings, comments: int, console: Console) -> None:
 def differing_tables(warehouse: Path, handwritten: Path, console: Console) -> list[str]:
     """The published tables whose columns or rows differ."""
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{warehouse}' as dbt (read_only)")
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{handwritten}' as hand (read_only)")
-        tables = connection.execute(
-            """
-            select table_schema || '.' || table_name from information_schema.tables
-            where table_catalog = 'dbt' and table_schema in ('marts', 'quality')
-            order by all
-            """
-        ).fetchall()
-        names = [name for (name,) in tables if name not in NOT_COMPARED]
+        names = [name for name in published_relations(connection) if name not in NOT_COMPARED]
         return [name for name in names if not is_equal(connection, name, console)]
 
 
@@ -480,19 +474,19 @@ def is_equal(connection: duckdb.DuckDBPyConnection, name: str, console: Console)
     """Compare the columns of a table on both sides, then the bag of its rows by count and sum of hashes."""
     columns, columns_by_hand = (
         [column[:2] for column in connection.execute(f"describe {database}.{name}").fetchall()]
-        for database in ("dbt", "hand")
+        for database in ("warehouse", "hand")
     )
     if columns != columns_by_hand:
         console.print(f"[red]{name}[/]: columns {columns} by dbt, {columns_by_hand} by hand")
         return False
     content, by_hand = (
         connection.execute(f"select count(*), sum(hash(rows)::hugeint) from {database}.{name} as rows").fetchall()[0]
-        for database in ("dbt", "hand")
+        for database in ("warehouse", "hand")
     )
     if content == by_hand:
         return True
     console.print(f"[red]{name}[/]: {content[0]:,} rows by dbt, {by_hand[0]:,} by hand; some that differ:")
-    for one, other in (("dbt", "hand"), ("hand", "dbt")):
+    for one, other in (("warehouse", "hand"), ("hand", "warehouse")):
         for row in connection.execute(f"from {one}.{name} except from {other}.{name} order by all limit 3").fetchall():
             console.print(f"  only {one}: {row}", soft_wrap=True)
     return False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.served_file import published_relations
 from orchestration.settings import ROOT, Settings
 
 # Of a run and its moment.
@@ -31,14 +32,8 @@ def differing_tables(warehouse: Path, tables: Path) -> list[str]:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")  # Spark's times are moments
         connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        names = connection.execute(
-            """
-            select table_schema || '.' || table_name from information_schema.tables
-            where table_catalog = 'warehouse' and table_schema in ('marts', 'quality')
-            order by all
-            """
-        ).fetchall()
-        return [name for (name,) in names if name not in NOT_COMPARED and not _is_equal(connection, name, tables)]
+        names = published_relations(connection)
+        return [name for name in names if name not in NOT_COMPARED and not _is_equal(connection, name, tables)]
 
 
 def _is_equal(connection: duckdb.DuckDBPyConnection, name: str, tables: Path) -> bool:

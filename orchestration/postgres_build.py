@@ -21,10 +21,9 @@ from dbt.contracts.graph.manifest import Manifest
 from psycopg.sql import SQL, Identifier
 
 from orchestration.postgres import copy_table
-from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
-from orchestration.sources import dbt_vars, load_sources
+from orchestration.settings import ConfigError, Settings
+from orchestration.sources import SEEDS_AND_MODELS, dbt_arguments, load_sources
 
-BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
 # What the target of profiles.yml connects to where libpq's variables are not set.
 DEFAULTS = {"PGHOST": "127.0.0.1", "PGPORT": "5432", "PGUSER": "nps", "PGDATABASE": "nps"}
 
@@ -37,13 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["DBT_TARGET_PATH"] = str(settings.postgres)
     os.environ["DBT_LOG_PATH"] = str(settings.postgres / "logs")
     os.environ["PGOPTIONS"] = session(settings)
-    project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "postgres"]
-    project += dbt_vars(load_sources(settings))
+    project = [*dbt_arguments(load_sources(settings)), "--target", "postgres"]
     done = dbtRunner().invoke(["--quiet", "parse", *project])
     if done.success and not arguments:
         copy_lake(done.result)
     if done.success:
-        done = dbtRunner().invoke(["--no-use-colors", *(arguments or BUILD), *project])
+        done = dbtRunner().invoke(["--no-use-colors", *(arguments or SEEDS_AND_MODELS), *project])
     if done.exception:
         print(done.exception, file=sys.stderr)
     return 0 if done.success else 1

@@ -101,7 +101,7 @@ def create(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, Table
     connection.execute(f"attach {literal(file)} as published (storage_version '{STORAGE_VERSION}')")
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
-    return {name: _copy_table(connection, name) for name in _relations(connection)}
+    return {name: _copy_table(connection, name) for name in published_relations(connection)}
 
 
 def update(
@@ -135,7 +135,7 @@ def update(
     shutil.copyfile(served, file)
     connection.execute(f"attach {literal(file)} as published")
     tables = {}
-    for name, is_view in _relations(connection).items():
+    for name, is_view in published_relations(connection).items():
         if name not in KEYED:
             tables[name] = _copy_table(connection, name)
             continue
@@ -246,8 +246,8 @@ def _figures(connection: duckdb.DuckDBPyConnection, database: str, name: str) ->
     return rows, total
 
 
-def _relations(connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """The tables and views to publish, and whether each is a view."""
+def published_relations(connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
+    """What is published of the attached database `warehouse`, and whether each is a view."""
     return dict(
         connection.execute(
             """

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from expectations.thresholds import read_thresholds
-from orchestration.settings import ConfigError, Settings, read_yaml
+from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings, read_yaml
 from orchestration.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -358,9 +358,18 @@ def load_sources(settings: Settings) -> Sources:
     return Sources(tables=tuple(tables), dbt_variables=variables)
 
 
+# What makes the tables, without their tests.
+SEEDS_AND_MODELS = ("build", "--resource-type", "seed", "--resource-type", "model")
+
+
 def dbt_vars(sources: Sources) -> list[str]:
     """The arguments that hand the configuration to dbt; the same for every command, or dbt parses anew."""
     return ["--vars", json.dumps(sources.dbt_variables, sort_keys=True)]
+
+
+def dbt_arguments(sources: Sources) -> list[str]:
+    """The arguments of a dbt command: where the project is, and the configuration."""
+    return ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), *dbt_vars(sources)]
 
 
 def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[Table]:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from orchestration.register import registered_loads
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ConfigError, Settings
-from orchestration.sources import dbt_vars, load_sources
+from orchestration.sources import SEEDS_AND_MODELS, dbt_arguments, load_sources
 
 # What the publication log is written from, beside what is published.
 LOGGED = (
@@ -32,7 +32,6 @@ LOGGED = (
     "intermediate.int_answer_changes",
     "intermediate.int_daily_changes",
 )
-BUILD = ("build", "--resource-type", "seed", "--resource-type", "model")
 # What any Spark must be set to.
 REQUIRED = DBT_PROJECT_DIR / "spark.conf"
 # How Spark is started where PYSPARK_SUBMIT_ARGS does not say: in this process, for data that is no trouble to it. Then
@@ -78,9 +77,8 @@ def main(arguments: Sequence[str]) -> int:
         start_session(settings)
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
-    project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "spark"]
-    common = [*project, *dbt_vars(load_sources(settings))]
-    commands = [list(arguments or BUILD)]
+    common = [*dbt_arguments(load_sources(settings)), "--target", "spark"]
+    commands = [list(arguments or SEEDS_AND_MODELS)]
     if commands[0][0] == "build":
         what = {"folder": str(settings.spark_tables), "schemas": PUBLISHED_SCHEMAS, "others": LOGGED}
         # The results of the build stay where they are looked for.

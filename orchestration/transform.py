@@ -23,7 +23,7 @@ from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ROOT, Settings
-from orchestration.sources import Sources, dbt_vars
+from orchestration.sources import Sources, dbt_arguments, dbt_vars
 from orchestration.warehouse import fill
 
 # A run with this tag ends after loading when the published file is made from the same loads, code and
@@ -59,10 +59,10 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         return {"documentation": dg.MetadataValue.path(str(Settings.from_env().site / page))}
 
 
-def dbt_folders(settings: Settings) -> list[str]:
-    """The arguments that name the project's folders, for dbt in this process."""
-    project = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
-    return [*project, "--target-path", str(settings.dbt_target), "--log-path", str(settings.dbt_target / "logs")]
+def own_arguments(settings: Settings, sources: Sources) -> list[str]:
+    """The arguments of a dbt command in this process, which names its folder for what dbt writes as well."""
+    folder = settings.dbt_target
+    return [*dbt_arguments(sources), "--target-path", str(folder), "--log-path", str(folder / "logs")]
 
 
 def parsed_manifest(settings: Settings, sources: Sources) -> Path:
@@ -75,7 +75,7 @@ def parsed_manifest(settings: Settings, sources: Sources) -> Path:
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
         # In this process, which has most of dbt imported by now: another would take seconds to get there.
-        parsed = dbtRunner().invoke(["--quiet", "parse", *dbt_folders(settings), *dbt_vars(sources)])
+        parsed = dbtRunner().invoke(["--quiet", "parse", *own_arguments(settings, sources)])
         if not parsed.success:
             raise RuntimeError(f"dbt could not parse the project: {parsed.exception}")
         stamp.write_text(state)
@@ -132,7 +132,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
             if settings.engine == "spark":
                 yield from spark_events(context, command, settings)
             else:
-                yield from dbt_events(context, [*command, *dbt_folders(settings), *dbt_vars(sources)], target)
+                yield from dbt_events(context, [*command, *own_arguments(settings, sources)], target)
             if not context.is_subset:
                 stamp.built(fingerprint)
         except dg.Failure:

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
+from orchestration.served_file import published_relations
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from tests.integration import test_vendors as vendors
 from tests.integration.test_incremental import SHOP, Company
@@ -72,21 +73,18 @@ class EveryTool(Company):
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
             connection.execute(f"attach '{self.incremental}' as warehouse (read_only)")
-            published = connection.execute(
-                """
-                select table_schema, table_name from information_schema.tables
-                where table_catalog = 'warehouse' and table_schema in ('marts', 'quality')
-                """
-            ).fetchall()
+            published = published_relations(connection)
             assert len(published) > 35
-            for schema, table in published:
+            for name in published:
                 # Spark's times are moments; what they are in UTC is what DuckDB has.
-                files = tables / schema / table / "*.parquet"
+                files = tables.joinpath(*name.split(".")) / "*.parquet"
                 connection.execute(f"create or replace view built as from read_parquet('{files}')")
                 types = dict(connection.execute("select column_name, column_type from (describe built)").fetchall())
-                moments = [f'cast("{name}" as timestamp) as "{name}"' for name in types if "ZONE" in types[name]]
+                moments = [
+                    f'cast("{column}" as timestamp) as "{column}"' for column in types if "ZONE" in types[column]
+                ]
                 there = f"select * replace ({', '.join(moments)}) from built" if moments else "from built"
-                here = f"from warehouse.{schema}.{table}"
+                here = f"from warehouse.{name}"
                 shapes = [connection.execute(f"describe {query}").fetchall() for query in (here, there)]
                 rows = connection.execute(
                     f"""
@@ -96,5 +94,5 @@ class EveryTool(Company):
                     """
                 ).fetchall()
                 if rows or shapes[0] != shapes[1]:
-                    found[f"{schema}.{table}"] = [str(row) for row in rows] or [str(shape) for shape in shapes]
+                    found[name] = [str(row) for row in rows] or [str(shape) for shape in shapes]
         return found

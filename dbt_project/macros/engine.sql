@@ -17,6 +17,24 @@
 
 {% macro spark__text_literal(text) -%}'{{ text | string | replace('\\', '\\\\') | replace("'", "\\'") }}'{%- endmacro %}
 
+{#- Texts as a list of SQL literals. -#}
+{% macro literals(values) -%}
+    {%- for value in values %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}
+
+{#- The text that `texts` ({text: text}) has for an expression; none for what it does not have. -#}
+{% macro text_of(expression, texts) -%}
+    {%- if texts -%}
+    case {{ expression }}
+        {%- for known, text in texts.items() %}
+        when {{ text_literal(known) }} then {{ text_literal(text) }}
+        {%- endfor %}
+    end
+    {%- else -%}
+    cast(null as {{ dbt.type_string() }})
+    {%- endif -%}
+{%- endmacro %}
+
 
 {#-
     A regular expression of the project, written for RE2, as a literal for Java's engine to mean the same: \b and (?i) of

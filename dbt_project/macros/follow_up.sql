@@ -105,7 +105,3 @@
 {%- endmacro %}
 
 
-{#- Texts as a list of SQL literals. -#}
-{% macro literals(values) -%}
-    {%- for value in values %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor -%}
-{%- endmacro %}

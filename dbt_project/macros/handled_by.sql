@@ -34,16 +34,7 @@
 
 {#- The team that answers about a touchpoint are about, where neither an agent nor a ticket is known. -#}
 {% macro touchpoint_team(touchpoint) -%}
-    {%- set teams = var('handled_by').get('touchpoints') or {} -%}
-    {%- if teams -%}
-        case {{ touchpoint }}
-            {%- for name, team in teams.items() %}
-            when {{ text_literal(name) }} then {{ text_literal(team) }}
-            {%- endfor %}
-        end
-    {%- else -%}
-        cast(null as {{ dbt.type_string() }})
-    {%- endif -%}
+    {{ text_of(touchpoint, var('handled_by').get('touchpoints') or {}) }}
 {%- endmacro %}
 
 

@@ -104,13 +104,20 @@
     {%- elif flags.WHICH not in ('run', 'build') or not keeps_builds() -%}
         {{- return(true) -}}
     {%- endif -%}
-    {%- set last_build = asked_once(
-        "select definition, coalesce(as_of > " ~ as_of_moment() ~ ", true) from builds.model_builds where model_name = '"
-        ~ this.identifier ~ "' order by built_at desc limit 1"
-    ) -%}
+    {%- set build = last_build() -%}
     {{- return(
-        last_build | length == 0 or last_build[0][0] != definition() or (config.get('meta').passes and last_build[0][1])
+        not build or build.definition != definition() or (config.get('meta').passes and build.has_gone_back)
     ) -}}
+{%- endmacro %}
+
+
+{#- What is known of the last build of this model; none where there was none. -#}
+{% macro last_build() -%}
+    {%- set builds = asked_once(
+        "select definition, as_of, coalesce(as_of > " ~ as_of_moment() ~ ", true) as has_gone_back"
+        ~ " from builds.model_builds where model_name = '" ~ this.identifier ~ "' order by built_at desc limit 1"
+    ) -%}
+    {{- return(builds[0] if builds else none) -}}
 {%- endmacro %}
 
 
@@ -119,11 +126,8 @@
     changes rows which no batch has touched, of a model with `meta.passes`.
 -#}
 {% macro has_passed(moment, days=0) -%}
-    {%- set last_as_of = asked_once(
-        "select as_of from builds.model_builds where model_name = '" ~ this.identifier ~ "' order by built_at desc limit 1"
-    )[0][0] -%}
     (
-        {{ moment }} > {{ add_hours("timestamp '" ~ last_as_of ~ "'", -24 * days) }}
+        {{ moment }} > {{ add_hours("timestamp '" ~ last_build().as_of ~ "'", -24 * days) }}
         and {{ moment }} <= {{ add_hours(as_of_moment(), -24 * days) }}
     )
 {%- endmacro %}

@@ -119,15 +119,7 @@
     {%- for line in theme_lines() if line.feature -%}
         {%- do features.update({line.theme: line.feature}) -%}
     {%- endfor -%}
-    {%- if features -%}
-    case {{ theme }}
-        {%- for name, feature in features.items() %}
-        when {{ text_literal(name) }} then {{ text_literal(feature) }}
-        {%- endfor %}
-    end
-    {%- else -%}
-    cast(null as {{ dbt.type_string() }})
-    {%- endif -%}
+    {{ text_of(theme, features) }}
 {%- endmacro %}
 
 

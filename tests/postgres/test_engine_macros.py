@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from orchestration.postgres_build import session
-from orchestration.settings import DBT_PROJECT_DIR, ROOT, Settings
-from orchestration.sources import dbt_vars, load_sources
+from orchestration.settings import ROOT, Settings
+from orchestration.sources import dbt_arguments, load_sources
 from tests.postgres.server import DATABASE, environment, started
 from tests.unit.test_privacy import ADDRESSES, CALLED, NUMBERS, OTHERS, shapes
 
@@ -143,8 +143,7 @@ def compiled(settings: Settings, target: str) -> list[str]:
         str(Path(sys.executable).with_name("dbt")),
         *("--quiet", "compile", "--output", "json", "--target", target),
         *("--inline", "\n---\n".join([*queries, "{{ postgres__create_functions() }}"])),
-        *("--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)),
-        *dbt_vars(load_sources(settings)),
+        *dbt_arguments(load_sources(settings)),
     ]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]

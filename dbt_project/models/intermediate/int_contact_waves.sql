@@ -8,7 +8,6 @@
         'differences': ['survey_type', 'wave_number', 'contact_id', 'account_id', 'category'],
     }
 ) }}
-{%- set in_waves = "('" ~ var('waves') | join("', '") ~ "')" %}
 {%- set affected = 'select contact_id from affected' %}
 
 with waves as (
@@ -45,7 +44,7 @@ seen as (
             ref('fct_nps_responses'), 'contact_id', affected,
             ['survey_id', 'survey_type', 'response_date', 'contact_id', 'account_id', 'submitted_at', 'category']
         ) }}
-    where contact_id is not null and survey_type in {{ in_waves }}
+    where contact_id is not null and survey_type in ({{ literals(var('waves')) }})
     union all
     select
         survey_id,
@@ -61,7 +60,7 @@ seen as (
         ) }}
     where
         contact_id is not null
-        and survey_type in {{ in_waves }}
+        and survey_type in ({{ literals(var('waves')) }})
         and delivered_at is not null
         and outcome not in ('answered', 'ineligible')
 ),

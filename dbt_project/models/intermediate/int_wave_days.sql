@@ -1,6 +1,5 @@
 -- Grain: one survey on one day, of the kinds that come in waves: which wave that is. The variable `waves` says what a
 -- wave of each kind of survey is.
-{%- set in_waves = "('" ~ var('waves') | join("', '") ~ "')" %}
 
 with survey_days as (
     select
@@ -21,7 +20,7 @@ with survey_days as (
         end as last_sent
     from {{ ref('int_survey_days') }} as days
     inner join {{ ref('dim_dates') }} as dates on days.count_date = dates.date_day
-    where days.survey_type in {{ in_waves }}
+    where days.survey_type in ({{ literals(var('waves')) }})
 ),
 
 -- A wave is over once the last invitation had time to be answered.

@@ -38,15 +38,7 @@ windows as (
 ),
 
 responses as (
-    select
-        response_id,
-        survey_type,
-        account_id,
-        contact_id,
-        category,
-        submitted_at,
-        response_date
-    from
+    select * from
         {{ concerned(
             ref('fct_nps_responses'), 'account_id', affected,
             ['response_id', 'survey_type', 'account_id', 'contact_id', 'category', 'submitted_at', 'response_date']
@@ -54,14 +46,7 @@ responses as (
 ),
 
 invitations as (
-    select
-        survey_type,
-        account_id,
-        contact_id,
-        sent_date,
-        delivered_at,
-        outcome
-    from
+    select * from
         {{ concerned(
             ref('fct_survey_invitations'), 'account_id', affected,
             ['survey_type', 'account_id', 'contact_id', 'sent_date', 'delivered_at', 'outcome']
