@@ -654,24 +654,26 @@ from drawn
 asof left join account_answers
     on account_answers.account_no = drawn.account_no and account_answers.created_at <= drawn.closed_at;
 
--- Accounts that left, sooner or later after the last that was heard of them.
+-- Accounts that left after what they answered, and those of them that are back before they answer again.
 create table lost_accounts as
-with last_answers as (
-    select account_no, max(created_at) as answered_at, arg_max(category, created_at) as category
+with answers as (
+    select
+        *,
+        draw('lost', account_no || '/' || created_at) as roll,
+        lead(created_at) over (partition by account_no order by created_at) as next_answer_at,
     from account_answers
-    group by account_no
 )
 
 select
     record_no,
-    answered_at + 86400 * (10 + pick(draw('lost', account_no), 1, 60)) as lost_at,
+    created_at + 86400 * (10 + pick(roll, 1, 60)) as lost_at,
+    next_answer_at - 86400 * 20 as back_at,
     category,
-from accounts
-inner join last_answers using (account_no)
-inner join (select record_no, max(valid_from) as changed_at from account_versions group by record_no) using (record_no)
-where not is_duplicate and lost_at < getvariable('ends_at') and lost_at > changed_at
-    and pick(draw('lost', account_no), 0, 100)
-        < case category when 'promoter' then 5 when 'passive' then 25 else 80 end;
+from answers
+inner join accounts using (account_no)
+where not is_duplicate and lost_at < getvariable('ends_at')
+    and (next_answer_at is null or next_answer_at > created_at + 86400 * 120)
+    and pick(roll, 0, 100) < case category when 'promoter' then 2 when 'passive' then 6 else 30 end;
 
 -- One row per phrase, numbered within what can be said; `tone` is the category, or `dip`: what the dip was about.
 create table phrases as
@@ -827,15 +829,27 @@ inner join main.people using (person_no)
 where bounced_at is not null;
 
 create view salesforce.account_history as
-with versions as (
-    select account_versions.* replace (coalesce(valid_to, lost_at) as valid_to), false as is_lost
-    from account_versions
-    left join lost_accounts using (record_no)
-    union all
-    select account_versions.* replace (lost_at as valid_from), true
-    from account_versions
-    inner join lost_accounts using (record_no)
-    where valid_to is null
+with changes as (
+    select record_no, valid_from from account_versions
+    union
+    select record_no, lost_at from lost_accounts
+    union
+    select record_no, back_at from lost_accounts where back_at is not null
+),
+
+bounded as (
+    select *, lead(valid_from) over (partition by record_no order by valid_from) as valid_to from changes
+),
+
+versions as (
+    select
+        account_versions.* replace (bounded.valid_from as valid_from, bounded.valid_to as valid_to),
+        lost_at is not null and (back_at is null or bounded.valid_from < back_at) as is_lost,
+    from bounded
+    asof inner join account_versions
+        on account_versions.record_no = bounded.record_no and account_versions.valid_from <= bounded.valid_from
+    asof left join lost_accounts
+        on lost_accounts.record_no = bounded.record_no and lost_accounts.lost_at <= bounded.valid_from
 )
 
 select
@@ -1062,7 +1076,7 @@ select
     ) as sales_by_last_category,
     (
         select map_from_entries(list((category, accounts) order by category))
-        from (select category, count(*) as accounts from lost_accounts group by all)
+        from (select category, count(*) as accounts from lost_accounts where back_at is null group by all)
     ) as lost_accounts_by_last_category,
     (select count(*) from accounts where not is_duplicate) as accounts,
     (select count(*) from accounts where owner_changed_at is not null) as accounts_with_owner_change,
