@@ -55,9 +55,11 @@ rollback: setup ## show the publication before again: make rollback [TO=<publica
 	@$(NPS) rollback $(TO)
 
 export: setup ## write a file for others: make export OWNER=<owner_id> (with all who report to them), or OUTSIDE=1
+	@$(if $(OWNER)$(OUTSIDE),,echo "For whom? make export OWNER=<owner_id>, or OUTSIDE=1"; exit 2)
 	@$(NPS) export $(if $(OWNER),--owner "$(OWNER)") $(if $(OUTSIDE),--outside) $(if $(TO),--to "$(TO)")
 
 report: setup ## write an owner's page for a staff meeting, ready to print: make report OWNER=<owner_id> [TO=<file>]
+	@$(if $(OWNER),,echo "Whose? make report OWNER=<owner_id>; marts.dim_owners lists them"; exit 2)
 	@$(NPS) report "$(OWNER)" $(if $(TO),--to "$(TO)")
 
 docs: setup ## build the documentation as a site that needs no network: data/docs/site/index.html

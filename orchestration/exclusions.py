@@ -28,9 +28,12 @@ def check_exclusions(settings: Settings) -> None:
     with reference_file(settings, "surveys.csv").open(encoding="utf-8-sig", newline="") as lines:
         catalogue = [(row["source_system"], row["survey_id"]) for row in csv.DictReader(lines)]
     rows, faults = read_lines(path, COLUMNS)
+    # A rule of a source that is switched off has nothing to exclude.
+    known = (file.stem for file in (settings.config_dir / "sources").glob("*.yml"))
+    sources = sorted({*settings.variables["sources"], *known})
     with duckdb.connect() as engine:
         for line, rule in rows:
-            faults += [(line, fault) for fault in _rule_faults(rule, settings.variables["sources"], catalogue, engine)]
+            faults += [(line, fault) for fault in _rule_faults(rule, sources, catalogue, engine)]
     refuse(path, faults)
 
 
@@ -42,7 +45,7 @@ def _rule_faults(
 ) -> Iterator[str]:
     source, key, pattern = rule["source_system"], rule["source_response_id"], rule["pattern"]
     if source and source not in sources:
-        yield f"source_system {source!r} is not in `sources:`; there are {', '.join(sources)}"
+        yield f"source_system {source!r} has no file in sources/; there are {', '.join(sources)}"
     if bool(key) == bool(pattern):
         yield "write either source_response_id (one answer) or field and pattern (all that match)"
     elif key:

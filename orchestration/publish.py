@@ -136,7 +136,7 @@ def roll_back(settings: Settings, publication_id: str | None = None) -> str:
         chosen = publication_id or (earlier[-1] if earlier else None)
         if chosen not in kept:
             raise ConfigError(
-                f"{publication_id or 'nothing earlier'}: not kept; "
+                f"{f'{publication_id}: not kept' if publication_id else 'there is no earlier publication to show'}; "
                 f"shown is {published_id or 'nothing'}, kept {'are ' + ', '.join(kept) if kept else 'is none'}"
             )
         copy.hardlink_to(kept[chosen])

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from expectations.thresholds import read_thresholds
+from orchestration.segments import Segments
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings, read_yaml
-from orchestration.strict import Strict
+from orchestration.strict import Strict, checked_variable
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -271,6 +272,7 @@ class Table:
     delimiter: str = ","
     is_required: bool = True
     guard: Guard = Guard()
+    segment_columns: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -325,6 +327,7 @@ def load_sources(settings: Settings) -> Sources:
     Raises:
         ConfigError: a file, or thresholds.yml, is missing or wrong; the message names the file, the key and the fault.
     """
+    checked_variable(settings, "segments", Segments)
     tables: list[Table] = []
     vendors: list[str] = []
     mappings: dict[str, Any] = {}
@@ -379,12 +382,14 @@ def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[
             if source.source not in variables["revenue_column"]:
                 raise ConfigError(f"revenue_column: no column of {source.source}; write {source.source}: <column>")
             columns[variables["revenue_column"][source.source]] = None
+        segment_columns: dict[str, None] = {}
         for segment in variables["segments"]:
-            column = segment["column"]
+            column = segment.get("column")
             if isinstance(column, dict):  # one name per CRM
                 column = column.get(source.source)
             if column and segment["from"] == table.segments_of:
-                columns[column] = None
+                segment_columns[column] = None
+        columns |= segment_columns
         consent = variables["advocacy"]["consent"].get(source.source) if table.segments_of == "contact" else None
         optional_columns = [*table.optional_columns, *([consent] if consent else [])]
         yield Table(
@@ -398,6 +403,7 @@ def _vendor_tables(source: VendorSource, variables: dict[str, Any]) -> Iterator[
             person=table.person,
             delimiter=table.delimiter,
             is_required=table.is_required,
+            segment_columns=tuple(segment_columns),
             guard=table.guard,
         )
 

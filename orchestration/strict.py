@@ -17,7 +17,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-AnyStrict = TypeVar("AnyStrict", bound=Strict)
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 def fault_message(fault: Any) -> str:
@@ -25,7 +25,7 @@ def fault_message(fault: Any) -> str:
     return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
 
 
-def checked_variable(settings: Settings, name: str, shape: type[AnyStrict]) -> AnyStrict:
+def checked_variable(settings: Settings, name: str, shape: type[Shape]) -> Shape:
     """The variable `name` of dbt_project.yml, which must have this shape.
 
     Raises:

@@ -168,7 +168,8 @@ def _checks(connection: duckdb.DuckDBPyConnection) -> Panel:
     rows = _rows(
         connection,
         """
-        select suite, is_success, severity, coalesce(item, table_name), coalesce(column_name, expectation),
+        select suite, is_success, severity, coalesce(item, table_name),
+            if(suite = 'dbt', expectation, coalesce(column_name, expectation)),
             observed_value, threshold, action
         from quality.quality_check_results
         where run_id = (select run_id from quality.publication)
@@ -180,8 +181,13 @@ def _checks(connection: duckdb.DuckDBPyConnection) -> Panel:
         failed = outcomes.count(False)
         table.add_row(name, f"{outcomes.count(True):,}", Text(f"{failed:,}", style="bold yellow" if failed else ""))
     failures = [
-        Text(f"{severity}: {item}: {what} is {observed}, but {threshold}. {action}", style="yellow")
-        for _, is_success, severity, item, what, observed, threshold, action in rows
+        Text(
+            f"{severity}: {what}: {observed}. {action}"
+            if suite == "dbt"
+            else f"{severity}: {item}: {what} is {observed}, but {threshold}. {action}",
+            style="yellow",
+        )
+        for suite, is_success, severity, item, what, observed, threshold, action in rows
         if not is_success
     ]
     return _panel("Quality", table, *([""] if failures else []), *failures)

@@ -262,12 +262,12 @@ def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:
                 expectation=test["name"],
                 severity="warn" if test["severity"] == "WARN" else "block",
                 is_success=is_success,
-                observed_value=None if is_success else result.get("message"),
+                observed_value=None if is_success else f"rows that break the rule: {result.get('failures')}",
                 unexpected_count=result.get("failures"),
                 unexpected_percent=None,
                 threshold="no row breaks the rule",
                 owner="data engineering",
-                action=f"Look at the rows: make dbt ARGS='test -s {test['name']} --store-failures'.",
+                action=f"Look at the rows: make dbt ARGS='show -s {test['name']}'.",
             )
         )
     return results

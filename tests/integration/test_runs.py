@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
+import yaml
 
 from tests.conftest import ROOT, Pipeline, unit_tests_passed
 from tests.receivers import webhook
@@ -139,6 +142,7 @@ def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> No
 def test_a_figure_out_of_its_band_is_not_published_and_told(
     copy_of_sample: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The band is of a configuration that has the README's own segments as well: these are built."""
     config = tmp_path / "config"
     config.mkdir()
     shutil.copy2(copy_of_sample.config / "alerts.yml", config)
@@ -149,6 +153,12 @@ def test_a_figure_out_of_its_band_is_not_published_and_told(
     thresholds.write_text(
         f"{text}surveys:\n  post-support:\n    response_rate: {{ min: 0.6, severity: block }}\n", encoding="utf-8"
     )
+    variables = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    added = [yaml.safe_load(line)[0] for line in re.findall(r"- \{name: .*?, description: [^}]*\}", readme)]
+    added = [segment for segment in added if segment.get("from") != "answer"]  # which somebody else's tool has
+    assert {key for segment in added for key in segment} >= {"from", "combine"}
+    (config / "vars.yml").write_text(yaml.safe_dump({"segments": [*variables["segments"], *added]}), encoding="utf-8")
     before = copy_of_sample.serving.read_bytes()
 
     with webhook() as (address, received):
@@ -160,3 +170,7 @@ def test_a_figure_out_of_its_band_is_not_published_and_told(
     assert [title for title, _ in received] == ["response rate: post-support: response_rate"]
     assert copy_of_sample.serving.read_bytes() == before
     assert "Traceback" not in done.stdout + done.stderr
+    with duckdb.connect(copy_of_sample.warehouse, read_only=True) as connection:
+        for segment in added:
+            values = connection.execute(f"select distinct {segment['name']} from marts.fct_nps_responses").fetchall()
+            assert len(values) > 5, segment

@@ -45,7 +45,7 @@ def test_keys_and_patterns_are_taken(tmp_path: Path) -> None:
     [
         (
             "gone,1,,,,,exclude,why,who,2025-01-01",
-            "source_system 'gone' is not in `sources:`; there are delighted, shop",
+            "source_system 'gone' has no file in sources/; there are delighted, shop",
         ),
         (",1,,,,,exclude,why,who,2025-01-01", "a source_response_id needs its source_system"),
         ("shop,,,,,,exclude,why,who,2025-01-01", "write either source_response_id"),

@@ -176,7 +176,7 @@ def test_the_command_goes_back(
 ) -> None:
     monkeypatch.setenv("NPS_DATA_DIR", str(settings.data_dir))
     assert main(["rollback"]) == 1
-    assert "nothing earlier: not kept" in capsys.readouterr().out
+    assert "there is no earlier publication to show" in capsys.readouterr().out
     build(settings, 1)
     published(settings, 1)
     assert main(["rollback"]) == 0
