@@ -129,7 +129,7 @@
                 {%- for name in names %},
                 batch.{{ name }} as new_{{ name }}
                 {%- endfor %}
-            from (select distinct {{ key }} as replaced_key from {{ batch }}) as replaced_keys
+            from (select distinct {{ key }} as replaced_key from {{ batch }} where {{ key }} is not null) as replaced_keys
             left join {{ batch }} as batch on false
             union all
             select null, {{ names | join(', ') }} from {{ batch }}

@@ -2,7 +2,7 @@
 
 Four batches of a company that uses every tool: the sample company's files, some of them late, answers that are edited,
 withdrawn or excluded, people and accounts that are merged, and the tables of all vendors. Both engines take in what is
-new as it comes, and the last batch moves the moment that the tables are of.
+new as it comes; with each batch the moment moves on that the tables are of.
 """
 
 from __future__ import annotations
