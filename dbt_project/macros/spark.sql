@@ -74,6 +74,18 @@
 {%- endmacro %}
 
 
+{#- Overrides the adapter's: a view of Iceberg's that is replaced goes on to answer by its old query. -#}
+{% macro spark__create_view_as(relation, sql) -%}
+    {%- call statement() -%}drop view if exists {{ relation }}{%- endcall -%}
+    create view {{ relation }}
+    {{ comment_clause() }}
+    {%- if config.get('contract').enforced %}
+    {{ get_assert_columns_equivalent(sql) }}
+    {%- endif %}
+    as {{ sql }}
+{%- endmacro %}
+
+
 {#-
     Overrides the adapter's: a batch as incremental.sql describes it. Spark changes one table at a time, so
 
