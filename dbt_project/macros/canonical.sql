@@ -251,12 +251,13 @@
 
 
 {#-
-    CTEs that end in `latest`: of the rows of an entity with the same `key`, the one delivered last, since a CRM
+    The CTE `latest`: of the rows of an entity with the same `key`, the one delivered last, since a CRM
     export repeats every record each time. Only keys that were delivered more than once are ranked, and without the
     other columns: ranking wide rows is dear.
 -#}
 {% macro latest_deliveries(entity, key) -%}
-delivered as (
+{%- set latest %}
+with delivered as (
     {{ union_staging(entity) }}
 ),
 
@@ -289,15 +290,15 @@ overtaken as (
         source_line
     from ranked
     where delivery_rank > 1
-),
-
-latest as (
-    select delivered.*
-    from delivered
-    left join overtaken
-        on delivered.load_id = overtaken.load_id and delivered.source_line = overtaken.source_line
-    where overtaken.load_id is null
 )
+
+select delivered.*
+from delivered
+left join overtaken
+    on delivered.load_id = overtaken.load_id and delivered.source_line = overtaken.source_line
+where overtaken.load_id is null
+{%- endset %}
+{{- computed_once('latest', latest) }}
 {%- endmacro %}
 
 

@@ -1159,6 +1159,14 @@
     )
 {%- endmacro %}
 
+{#- In two brackets, a subquery is a single value there. -#}
+{% macro spark__rows_of(relation, key, keys, columns) -%}
+    (
+        select {{ columns | join(', ') }} from {{ relation }}
+        where {{ key }} in (select wanted.* from ({{ keys }}) as wanted)
+    )
+{%- endmacro %}
+
 {#- Materialized, or the planner reads all columns of all rows to join them first. -#}
 {% macro duckdb__rows_of(relation, key, keys, columns) -%}
     {%- set is_hashed = has_column(relation, key ~ '_hash') -%}

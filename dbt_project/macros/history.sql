@@ -66,11 +66,11 @@
             count(case
                 when model_name = 'fct_nps_responses' and is_full and built_at > timestamp '{{ published }}' then 1
             end)
-        from builds.model_builds
+        from {{ builds_of(['int_answer_changes', 'fct_nps_responses']) }} as model_builds
     {%- endset -%}
     {%- set touched -%}
         (
-            select changed_value from builds.changes
+            select changed_value from {{ changes_of('fct_nps_responses') }} as changes
             where
                 model_name = 'fct_nps_responses'
                 and column_name = 'response_id'

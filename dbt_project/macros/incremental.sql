@@ -11,54 +11,80 @@
     `meta.differences`, a list of columns, the table builds.<model>_differences holds the rows that batches removed
     and added, for a model that counts them.
     In a large table a key is looked up in one narrow pass, and only the rows found are read whole (rows_of()).
-    All that needs transactions over several tables; where there are none (keeps_builds()), each build is one in full.
+    How Spark, which has no transactions over several tables, keeps all that stands in spark.sql. Where nothing keeps it
+    (keeps_builds()), each build is one in full.
 -#}
 
-{#- Does the engine change the rows of a model and what a later run must know of it as one? -#}
+{#- Does the engine keep what a later run must know of a build? -#}
 {% macro keeps_builds() -%}{{ return(adapter.dispatch('keeps_builds', 'nps')()) }}{%- endmacro %}
 
-{% macro duckdb__keeps_builds() -%}{{ return(true) }}{%- endmacro %}
+{% macro default__keeps_builds() -%}{{ return(true) }}{%- endmacro %}
 
-{% macro default__keeps_builds() -%}{{ return(false) }}{%- endmacro %}
+{% macro postgres__keeps_builds() -%}{{ return(false) }}{%- endmacro %}
 
+
+{#- The builds of some models, as a table. -#}
+{% macro builds_of(models) -%}{{ return(adapter.dispatch('builds_of', 'nps')(models)) }}{%- endmacro %}
+
+{% macro default__builds_of(models) -%}{{ return('builds.model_builds') }}{%- endmacro %}
+
+
+{#- The changes of a model, as a table. -#}
+{% macro changes_of(model_name) -%}{{ return(adapter.dispatch('changes_of', 'nps')(model_name)) }}{%- endmacro %}
+
+{% macro default__changes_of(model_name) -%}{{ return('builds.changes') }}{%- endmacro %}
 
 
 {#- At the start of an invocation: the loads that all its models see, whatever is loaded meanwhile. -#}
 {% macro begin_build() -%}
     {%- if flags.WHICH in ('run', 'build') and keeps_builds() -%}
-        create schema if not exists builds;
-        create table if not exists builds.model_builds (
-            model_name varchar, built_at timestamp, is_full boolean, definition varchar, as_of timestamp
-        );
-        alter table builds.model_builds add column if not exists as_of timestamp;
-        create table if not exists builds.seen_loads (model_name varchar, load_id varchar);
-        create table if not exists builds.changes (
-            model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
-        );
-        create or replace table builds.current_loads as
-        select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
-        -- What every model has read is of no more use, but for the comparison with the last publication.
-        {%- set logs = ['builds.changes'] %}
-        {%- for node in graph.get('nodes', {}).values() if node.config.meta.differences %}
-            {%- do logs.append('builds.' ~ node.name ~ '_differences') %}
-        create table if not exists {{ logs[-1] }} (built_at timestamp);
-        {%- endfor %}
-        {%- for log in logs %}
-        delete from {{ log }}
-        where
-            built_at <= (
-                select min(last_built_at)
-                from (
-                    select max(built_at) as last_built_at from builds.model_builds
-                    where definition = '{{ definition() }}'
-                    group by model_name
-                    union all
-                    select max(built_at) from {{ source('lake', 'publications') }}
-                    having max(built_at) is not null
-                ) as builds
-            );
-        {%- endfor %}
+        {{- adapter.dispatch('begin_build', 'nps')() -}}
     {%- endif -%}
+{%- endmacro %}
+
+{#- At the end of an invocation, however it went. -#}
+{% macro end_build() -%}
+    {%- if execute and flags.WHICH in ('run', 'build') and keeps_builds() -%}
+        {{- adapter.dispatch('end_build', 'nps')() -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__end_build() -%}{%- endmacro %}
+
+
+{% macro default__begin_build() %}
+    create schema if not exists builds;
+    create table if not exists builds.model_builds (
+        model_name varchar, built_at timestamp, is_full boolean, definition varchar, as_of timestamp
+    );
+    alter table builds.model_builds add column if not exists as_of timestamp;
+    create table if not exists builds.seen_loads (model_name varchar, load_id varchar);
+    create table if not exists builds.changes (
+        model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
+    );
+    create or replace table builds.current_loads as
+    select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
+    -- What every model has read is of no more use, but for the comparison with the last publication.
+    {%- set logs = ['builds.changes'] %}
+    {%- for node in graph.get('nodes', {}).values() if node.config.meta.differences %}
+        {%- do logs.append('builds.' ~ node.name ~ '_differences') %}
+    create table if not exists {{ logs[-1] }} (built_at timestamp);
+    {%- endfor %}
+    {%- for log in logs %}
+    delete from {{ log }}
+    where
+        built_at <= (
+            select min(last_built_at)
+            from (
+                select max(built_at) as last_built_at from builds.model_builds
+                where definition = '{{ definition() }}'
+                group by model_name
+                union all
+                select max(built_at) from {{ source('lake', 'publications') }}
+                having max(built_at) is not null
+            ) as builds
+        );
+    {%- endfor %}
 {%- endmacro %}
 
 
@@ -115,7 +141,8 @@
 {% macro last_build() -%}
     {%- set builds = asked_once(
         "select definition, as_of, coalesce(as_of > " ~ as_of_moment() ~ ", true) as has_gone_back"
-        ~ " from builds.model_builds where model_name = '" ~ this.identifier ~ "' order by built_at desc limit 1"
+        ~ " from " ~ builds_of([this.identifier]) ~ " as model_builds where model_name = '" ~ this.identifier
+        ~ "' order by built_at desc limit 1"
     ) -%}
     {{- return(builds[0] if builds else none) -}}
 {%- endmacro %}
@@ -191,7 +218,7 @@
         select
             coalesce(max(case when model_name = '{{ this.identifier }}' then built_at end), timestamp '1900-01-01'),
             coalesce(max(case when model_name = '{{ model }}' and is_full then built_at end), timestamp '1900-01-01')
-        from builds.model_builds
+        from {{ builds_of([this.identifier, model]) }} as model_builds
     {%- endset -%}
     {%- set last_build, last_full_build = asked_once(query)[0].values() -%}
     {%- if last_full_build > last_build -%}
@@ -206,10 +233,10 @@
 {#- In an incremental build: the values of a column of `model` that changed since this model was built. -#}
 {% macro changed(model, column) -%}
     (
-        select changed_value from builds.changes
+        select changed_value from {{ changes_of(model) }} as changes
         where
             model_name = '{{ model }}'
-            and column_name = '{{ column | replace("'", "''") }}'
+            and column_name = {{ text_literal(column) }}
             and built_at > {{ last_build_after(model) }}
     )
 {%- endmacro %}
@@ -265,7 +292,9 @@
 
 
 {#- A statement that writes down that this model is built now. -#}
-{% macro note_build(is_full) -%}
+{% macro note_build(is_full) -%}{{ return(adapter.dispatch('note_build', 'nps')(is_full)) }}{%- endmacro %}
+
+{% macro default__note_build(is_full) -%}
     insert into builds.model_builds (model_name, built_at, is_full, definition, as_of)
     select '{{ this.identifier }}', {{ built_at() }}, {{ is_full }}, '{{ definition() }}', {{ as_of_moment() }}
 {%- endmacro %}
@@ -289,7 +318,7 @@
     {{ note_build(is_full=false) }};
     {% for column in tracked %}
     insert into builds.changes
-    select '{{ this.identifier }}', '{{ column | replace("'", "''") }}', touched.changed_value, {{ built_at() }}
+    select '{{ this.identifier }}', {{ text_literal(column) }}, touched.changed_value, {{ built_at() }}
     from (
         select cast({{ column }} as varchar) as changed_value from {{ batch }}
         union
@@ -315,35 +344,39 @@
 {#- After every model, in its transaction. A build that the strategy has not written down was one in full. -#}
 {% macro end_model() -%}
     {%- if config.get('materialized') == 'incremental' and keeps_builds() -%}
-        {%- set logs = {'builds.changes': "model_name = '" ~ this.identifier ~ "'"} -%}
-        {%- if config.get('meta').differences -%}
-            {%- set differences = 'builds.' ~ this.identifier ~ '_differences' -%}
-            {%- do logs.update({differences: 'true'}) -%}
-            {%- if should_full_refresh() %}
-        create or replace table {{ differences }} as
-        select {{ built_at() }} as built_at, 1 as row_change, {{ config.get('meta').differences | join(', ') }}
-        from {{ this }}
-        where false;
-            {%- endif -%}
-        {%- endif %}
-        {%- for log, of_this_model in logs.items() %}
-        delete from {{ log }}
-        where
-            {{ of_this_model }}
-            and not exists (
-                select 1 from builds.model_builds
-                where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
-            );
-        {%- endfor %}
-        {{ note_build(is_full=true) }}
-        where
-            not exists (
-                select 1 from builds.model_builds
-                where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
-            );
-        insert into builds.seen_loads
-        select '{{ this.identifier }}', load_id
-        from builds.current_loads
-        where load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}');
+        {{- adapter.dispatch('end_model', 'nps')() -}}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro default__end_model() %}
+    {%- set logs = {'builds.changes': "model_name = '" ~ this.identifier ~ "'"} -%}
+    {%- if config.get('meta').differences -%}
+        {%- set differences = 'builds.' ~ this.identifier ~ '_differences' -%}
+        {%- do logs.update({differences: 'true'}) -%}
+        {%- if should_full_refresh() %}
+    create or replace table {{ differences }} as
+    select {{ built_at() }} as built_at, 1 as row_change, {{ config.get('meta').differences | join(', ') }}
+    from {{ this }}
+    where false;
+        {%- endif -%}
+    {%- endif %}
+    {%- for log, of_this_model in logs.items() %}
+    delete from {{ log }}
+    where
+        {{ of_this_model }}
+        and not exists (
+            select 1 from builds.model_builds
+            where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
+        );
+    {%- endfor %}
+    {{ note_build(is_full=true) }}
+    where
+        not exists (
+            select 1 from builds.model_builds
+            where model_name = '{{ this.identifier }}' and built_at = {{ built_at() }}
+        );
+    insert into builds.seen_loads
+    select '{{ this.identifier }}', load_id
+    from builds.current_loads
+    where load_id not in (select load_id from builds.seen_loads where model_name = '{{ this.identifier }}');
 {%- endmacro %}

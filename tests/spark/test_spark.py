@@ -1,8 +1,8 @@
 """The models on Spark (`make test-spark`): every published table is what DuckDB makes of the same lake, row for row.
 
-Two batches of a company that uses every tool: the sample company's files, some of them late, answers that are edited,
-withdrawn or excluded, people and accounts that are merged, and the tables of all vendors. DuckDB takes the second batch
-in as it comes, Spark builds everything anew.
+Four batches of a company that uses every tool: the sample company's files, some of them late, answers that are edited,
+withdrawn or excluded, people and accounts that are merged, and the tables of all vendors. Both engines take in what is
+new as it comes; with each batch the moment moves on that the tables are of.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,7 @@ from orchestration.settings import ROOT, Settings
 from tests.every_tool import EveryTool
 
 BINARIES = os.environ.get("NPS_SPARK", "")
+BATCHES = 4
 pytestmark = pytest.mark.skipif(not BINARIES, reason="make test-spark runs it, in an environment of its own")
 
 
@@ -47,10 +49,10 @@ for line in sys.stdin:
             stderr=subprocess.STDOUT,
         )
 
-    def build(self, built_at: str) -> None:
+    def build(self, **environment: str) -> None:
         """Build what the lake holds now, and write the tables."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"NPS_BUILT_AT": built_at}) + "\n")
+        self.process.stdin.write(json.dumps(environment) + "\n")
         self.process.stdin.flush()
         said: list[str] = []
         for line in self.process.stdout:
@@ -62,23 +64,34 @@ for line in sys.stdin:
 
 
 def test_each_batch_is_the_same_on_both_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
     company = EveryTool(tmp_path, seed=1)
     spark = Spark(company.settings)
     with spark.process, ThreadPoolExecutor() as beside:
-        for batch in (1, 2):
-            company.deliver(0.5 if batch == 1 else 1.0)
+        for batch in range(1, BATCHES + 1):
+            company.deliver(1.0 if batch == BATCHES else 0.5)
             company.change(batch)
             company.exclude()
             company.load()
-            built_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
-            monkeypatch.setenv("NPS_BUILT_AT", built_at)
+            moments = {
+                "NPS_BUILT_AT": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",
+                "NPS_AS_OF": f"{date(2025, 7, 1) - (BATCHES - batch) * timedelta(days=20)}",
+            }
+            for name, moment in moments.items():
+                monkeypatch.setenv(name, moment)
+            company.settings = replace(company.settings)  # which reads them
             building = beside.submit(company.build, company.incremental)
-            spark.build(built_at)
+            spark.build(**moments)
             building.result()
             assert company.differences("Spark", company.settings.spark_tables) == {}
             company.publish()
+    builds = company.settings.spark / "warehouse" / "builds.db" / "fct_nps_responses" / "data" / "*.parquet"
     with duckdb.connect(str(company.incremental), read_only=True) as connection:
+        full, batches = connection.execute(
+            f"""
+            select count(distinct built_at) filter (is_full), count(distinct built_at) filter (not is_full)
+            from read_parquet('{builds}') where column_name is null
+            """
+        ).fetchall()[0]
         decisions = dict(
             connection.execute("select decision, count(*) from marts.response_eligibility group by decision").fetchall()
         )
@@ -86,3 +99,4 @@ def test_each_batch_is_the_same_on_both_engines(tmp_path: Path, monkeypatch: pyt
     # What the batches are for is in them.
     assert decisions.keys() >= {"counted", "superseded", "duplicate", "withdrawn", "excluded_by_steward", "partial"}
     assert merged > 10
+    assert (full, batches) == (1, BATCHES - 1)

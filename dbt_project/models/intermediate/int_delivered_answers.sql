@@ -18,13 +18,11 @@
 {%- endset %}
 {%- set respondent = 'respondent_key' if is_incremental() else 'source_contact_id' %}
 
-with delivered as (
-    {{ union_staging('answers') }}
-),
-
-{% if is_incremental() %}
+{%- set delivered = union_staging('answers') %}
+{%- set answers %}
+{%- if is_incremental() %}
 -- Every delivery of an answer is judged anew when one of them is.
-affected as (
+with affected as (
     select source_system || ':' || source_response_id as response_id from delivered
     union
     select response_id from {{ this }}
@@ -47,9 +45,8 @@ affected as (
     inner join {{ ref('int_exclusions') }} as exclusions
         on {{ meets_pattern('known') }}
     where exclusions.exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
-),
+)
 {% endif %}
-answers as (
     select
         source_system || ':' || source_response_id as response_id,
         source_system || ':' || source_invitation_id as invitation_id,
@@ -75,7 +72,11 @@ answers as (
     left join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
     where delivered.load_id is null
     {%- endif %}
-),
+{%- endset %}
+
+with {{ computed_once('delivered', delivered) }},
+
+{{ computed_once('answers', answers, reads=['delivered']) }},
 
 respondents as (
     select * from {{ concerned(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }}

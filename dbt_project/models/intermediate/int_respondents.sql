@@ -5,9 +5,7 @@
     meta = {'present': 'contact_id', 'tracked': ['respondent_key', 'contact_id', 'account_id']}
 ) }}
 
-with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
-
-people as (
+{%- set people %}
     select
         {{ respondent_key() }} as respondent_key,
         {{ anonymous_contact_id('contact_email', 'external_contact_id', 'source_system', 'source_contact_id') }}
@@ -35,7 +33,11 @@ people as (
             where source_contact_id is not null
         )
     {%- endif %}
-),
+{%- endset %}
+
+with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
+
+{{ computed_once('people', people, reads=['latest']) }},
 
 contacts as (
     select
