@@ -1,5 +1,5 @@
--- A key that no answer has is a typing mistake in exclusions.csv: its line excludes nothing. A source that has delivered no
--- answer yet, or is switched off, has none to name.
+-- A key that no answer has is a typing mistake in exclusions.csv: its line excludes nothing. A source that has delivered
+-- no answer yet, or is switched off, has none to name.
 {{ config(severity = 'warn') }}
 
 with named as (
@@ -15,7 +15,7 @@ known as (
         source_system,
         source_response_id
     from {{ ref('response_eligibility') }}
-    where source_response_id in (select source_response_id from named)
+    where source_response_id in (select named.source_response_id from named)
 ),
 
 delivering as (

@@ -73,7 +73,8 @@ people as (
         max(seen.account_id) as account_id,
         {{ last_answer_times('seen') }}
     from seen
-    inner join {{ ref('int_wave_days') }} as days on seen.survey_id = days.survey_id and seen.count_date = days.count_date
+    inner join {{ ref('int_wave_days') }} as days
+        on seen.survey_id = days.survey_id and seen.count_date = days.count_date
     group by days.survey_type, days.wave_number, seen.contact_id
 ),
 

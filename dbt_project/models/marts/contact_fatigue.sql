@@ -102,7 +102,10 @@ survey_types as (
     {%- for type in survey_types() %}
     select
         '{{ type }}' as survey_type,
-        {{ add_hours(as_of_moment(), -24 * forgotten_days[type]) if type in forgotten_days else 'cast(null as timestamp)' }}
+        {{
+            add_hours(as_of_moment(), -24 * forgotten_days[type]) if type in forgotten_days
+            else 'cast(null as timestamp)'
+        }}
             as forgotten_before
     {{ 'union all' if not loop.last }}
     {%- endfor %}

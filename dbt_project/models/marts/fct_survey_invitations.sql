@@ -147,8 +147,8 @@ reached as (
     {%- endif %}
 ),
 
--- When others had reached the person before, in one order for every type: by the person's hash and the time alone, which
--- are sorted many times faster than texts. Of invitations at the same moment any may come first here.
+-- When others had reached the person before, in one order for every type: by the person's hash and the time alone,
+-- which are sorted many times faster than texts. Of invitations at the same moment any may come first here.
 {%- set person = 'partition by ' ~ key_hash(['contact_id']) ~ ' order by sent_at' %}
 {%- set earlier = 'over (' ~ person ~ ' rows between unbounded preceding and 1 preceding)' %}
 
@@ -171,10 +171,13 @@ ordered as (
 suspected as (
     select *
     from ordered
-    where sent_at < {{ asked_again_at('survey_type', 'ordered') }} or sent_at in (any_sent_at, next_sent_at)
+    where
+        ordered.sent_at < {{ asked_again_at('ordered.survey_type', 'ordered') }}
+        or ordered.sent_at in (ordered.any_sent_at, ordered.next_sent_at)
 ),
 
--- Of the same moment, the invitation's key decides: before it was what was before all of them, and those with lesser keys.
+-- Of the same moment, the invitation's key decides: before it was what was before all of them, and those with lesser
+-- keys.
 {%- set moment = 'partition by person_hash, sent_at' %}
 {%- set before_it = 'over (' ~ moment ~ ' order by invitation_id rows between unbounded preceding and 1 preceding)' %}
 
