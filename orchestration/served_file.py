@@ -246,16 +246,16 @@ def _figures(connection: duckdb.DuckDBPyConnection, database: str, name: str) ->
     return rows, total
 
 
-def published_relations(connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """What is published of the attached database `warehouse`, and whether each is a view."""
+def published_relations(connection: duckdb.DuckDBPyConnection, database: str = "warehouse") -> dict[str, bool]:
+    """What an attached database has in the published schemas, and whether each is a view."""
     return dict(
         connection.execute(
             """
             select table_schema || '.' || table_name, table_type = 'VIEW' from information_schema.tables
-            where table_catalog = 'warehouse' and table_schema in $schemas
+            where table_catalog = $database and table_schema in $schemas
             order by all
             """,
-            {"schemas": list(PUBLISHED_SCHEMAS)},
+            {"database": database, "schemas": list(PUBLISHED_SCHEMAS)},
         ).fetchall()
     )
 
