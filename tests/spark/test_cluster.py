@@ -49,7 +49,8 @@ def cluster(settings: Settings, folder: Path) -> Iterator[Cluster]:
     spark = packages / "pyspark"
     # The keys of persons are made by the server, which is therefore told their salt.
     environment = os.environ | settings.environment()
-    environment |= {"SPARK_HOME": str(spark), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "512m"}
+    # The memory is the server's most of all, which plans each statement.
+    environment |= {"SPARK_HOME": str(spark), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "2g"}
     master_port, server_port = free_port(), free_port()
     master = f"spark://127.0.0.1:{master_port}"
 
