@@ -28,7 +28,6 @@ from orchestration.faults import explained
 from orchestration.loader import hold_lake, lake_lock, readers_of, verify_loads
 from orchestration.reference import check_reference
 from orchestration.register import LakeFault, registered_loads
-from orchestration.segments import check_segment_columns
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import dbt_vars, load_sources
 
@@ -164,10 +163,9 @@ def run(settings: Settings, console: Console) -> int:
     started = time.monotonic()
     os.environ.update(settings.environment())
     settings.landing.mkdir(parents=True, exist_ok=True)
-    sources = load_sources(settings)  # a fault in the configuration shows before anything else happens
+    load_sources(settings)  # a fault in the configuration shows before anything else happens
     load_extractors(settings)
     check_reference(settings)
-    check_segment_columns(settings, sources.tables)
     read_configuration(settings)
     hold_lake(settings.lake)
     console.print("[dim]Starting Dagster ...[/]")

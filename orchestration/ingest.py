@@ -18,7 +18,6 @@ from orchestration.quality import as_check_result
 from orchestration.readers import RefusedFile
 from orchestration.reference import check_reference
 from orchestration.register import Load
-from orchestration.segments import check_segment_columns
 from orchestration.settings import Settings
 from orchestration.sources import Sources, Table
 
@@ -211,7 +210,6 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         check_reference(settings)  # read when Dagster has long been started, and before anything else happens
-        check_segment_columns(settings, (table for group in keys.values() for table in group))
         loader.hold_lake(settings.lake)
         # A check started alone means its table: there is nothing to judge but new files.
         selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}

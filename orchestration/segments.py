@@ -81,7 +81,8 @@ class Segments(RootModel[list[Segment]]):
 def check_segment_columns(settings: Settings, tables: Iterable[Table]) -> None:
     """Check that what the segments name was delivered, of every table that was delivered at all.
 
-    A new file without such a column is refused; but those that are loaded stay, and would show it as unknown.
+    To be called when new files are loaded: they may bring a column and its segment at once. A new file without such a
+    column is refused; those that were loaded before stay, and would show it as unknown.
 
     Raises:
         ConfigError: some column never was; the message names the table, and the columns there are.

@@ -22,6 +22,7 @@ from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
+from orchestration.segments import check_segment_columns
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ROOT, Settings
 from orchestration.sources import Sources, dbt_arguments, dbt_vars
 from orchestration.warehouse import fill
@@ -113,6 +114,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         ):
             context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
             return
+        check_segment_columns(settings, sources.tables)  # a column may have come with the files of this run
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)
 
         validation.declare_results(settings.check_results)
@@ -251,6 +253,8 @@ def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:
         if test is None or result["status"] == "skipped":
             continue
         is_success = result["status"] == "pass"
+        failures = result.get("failures")  # None: the test itself could not be run
+        observed = result.get("message") if failures is None else f"rows that break the rule: {failures}"
         results.append(
             CheckResult(
                 run_id=run_id,
@@ -262,8 +266,8 @@ def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:
                 expectation=test["name"],
                 severity="warn" if test["severity"] == "WARN" else "block",
                 is_success=is_success,
-                observed_value=None if is_success else f"rows that break the rule: {result.get('failures')}",
-                unexpected_count=result.get("failures"),
+                observed_value=None if is_success else observed,
+                unexpected_count=failures,
                 unexpected_percent=None,
                 threshold="no row breaks the rule",
                 owner="data engineering",

@@ -19,7 +19,7 @@ known as (
 ),
 
 delivering as (
-    select distinct source_system from {{ ref('response_eligibility') }}
+    select distinct source_system from {{ ref('quality_reconciliation') }}
 )
 
 select

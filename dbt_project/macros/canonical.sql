@@ -251,9 +251,9 @@
 
 
 {#-
-    The CTE `latest`: of the rows of an entity with the same `key`, the one delivered last, since a CRM
-    export repeats every record each time. Only keys that were delivered more than once are ranked, and without the
-    other columns: ranking wide rows is dear.
+    The CTE `latest`: of the rows of an entity with the same `key`, the one delivered last, since a CRM export repeats
+    every record each time. Only keys that were delivered more than once are ranked, and without the other columns:
+    ranking wide rows is dear.
 -#}
 {% macro latest_deliveries(entity, key) -%}
 {%- set latest %}

@@ -103,5 +103,3 @@
     {%- endfor -%}
     {{- return(days | max) -}}
 {%- endmacro %}
-
-

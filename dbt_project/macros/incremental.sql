@@ -42,16 +42,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- At the end of an invocation, however it went. -#}
-{% macro end_build() -%}
-    {%- if execute and flags.WHICH in ('run', 'build') and keeps_builds() -%}
-        {{- adapter.dispatch('end_build', 'nps')() -}}
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro default__end_build() -%}{%- endmacro %}
-
-
 {% macro default__begin_build() %}
     create schema if not exists builds;
     create table if not exists builds.model_builds (
@@ -86,6 +76,16 @@
         );
     {%- endfor %}
 {%- endmacro %}
+
+
+{#- At the end of an invocation, however it went. -#}
+{% macro end_build() -%}
+    {%- if execute and flags.WHICH in ('run', 'build') and keeps_builds() -%}
+        {{- adapter.dispatch('end_build', 'nps')() -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__end_build() -%}{%- endmacro %}
 
 
 {#-

@@ -1,4 +1,4 @@
-{#- The segments of the variable `segments`, resolved. Nothing else reads that variable. -#}
+{#- The segments of the variable `segments`, resolved; orchestration/segments.py checks it before anything runs. -#}
 
 {% macro segments_from(owner) -%}
     {{- return(var('segments') | selectattr('from', 'equalto', owner) | list) -}}
@@ -91,12 +91,8 @@
         {%- set value = owners[segment.from] ~ '.' ~ (segment.column if segment.from == 'survey' else segment.name) -%}
     {%- elif segment.from == 'answer' and segment.column in ['channel', 'language'] -%}
         {%- set value = 'asked.' ~ segment.column -%}
-    {%- elif segment.from == 'answer' -%}
-        {%- set value = json_text('asked.attributes', segment.column) -%}
     {%- else -%}
-        {{- exceptions.raise_compiler_error(
-            "segment " ~ segment.name ~ ": `from` must be account, contact, survey or answer, not " ~ segment.from
-        ) -}}
+        {%- set value = json_text('asked.attributes', segment.column) -%}
     {%- endif -%}
     {#- Those of accounts and contacts are typed in staging, once per record and not per answer. -#}
     {%- set is_typed = segment.from in ('account', 'contact') -%}

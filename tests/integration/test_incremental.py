@@ -23,7 +23,7 @@ from orchestration.compact import compact
 from orchestration.exclusions import COLUMNS
 from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
-from orchestration.sources import dbt_vars, load_sources
+from orchestration.sources import SEEDS_AND_MODELS, dbt_vars, load_sources
 from tests.conftest import SAMPLE
 
 # More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py
@@ -157,8 +157,7 @@ class Company:
         """Seeds and models, in the warehouse given; or only as many as are built before the process is killed."""
         command = [
             str(Path(sys.executable).with_name("dbt")),
-            "build",
-            *("--resource-type", "model", "--resource-type", "seed"),
+            *SEEDS_AND_MODELS,
             *dbt_vars(load_sources(self.settings)),
         ]
         environment = os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)}
