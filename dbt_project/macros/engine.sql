@@ -1146,29 +1146,29 @@
 {#-
     `columns` (the key among them) of the rows of a table whose `key` is among `keys`, a subquery of one column. Read in
     two passes where that is cheaper: one over the key alone, or its hash where the table has one, one over the few rows
-    it found.
+    it found. Where only rows that meet a `condition` matter, the others need not be looked at.
 -#}
-{% macro rows_of(relation, key, keys, columns=['*']) -%}
-    {{ return(adapter.dispatch('rows_of', 'nps')(relation, key, keys, columns)) }}
+{% macro rows_of(relation, key, keys, columns=['*'], condition='true') -%}
+    {{ return(adapter.dispatch('rows_of', 'nps')(relation, key, keys, columns, condition)) }}
 {%- endmacro %}
 
-{% macro default__rows_of(relation, key, keys, columns) -%}
+{% macro default__rows_of(relation, key, keys, columns, condition) -%}
     (
         select {{ columns | join(', ') }} from {{ relation }}
-        where {{ key }} in ({{ keys }})
+        where {{ condition }} and {{ key }} in ({{ keys }})
     )
 {%- endmacro %}
 
 {#- In two brackets, a subquery is a single value there. -#}
-{% macro spark__rows_of(relation, key, keys, columns) -%}
+{% macro spark__rows_of(relation, key, keys, columns, condition) -%}
     (
         select {{ columns | join(', ') }} from {{ relation }}
-        where {{ key }} in (select wanted.* from ({{ keys }}) as wanted)
+        where {{ condition }} and {{ key }} in (select wanted.* from ({{ keys }}) as wanted)
     )
 {%- endmacro %}
 
 {#- Materialized, or the planner reads all columns of all rows to join them first. -#}
-{% macro duckdb__rows_of(relation, key, keys, columns) -%}
+{% macro duckdb__rows_of(relation, key, keys, columns, condition) -%}
     {%- set is_hashed = has_column(relation, key ~ '_hash') -%}
     (
         with found as materialized (
@@ -1177,13 +1177,14 @@
                 rowid in (
                     select rowid from {{ relation }}
                     where
+                        {{ condition }}
                     {%- if is_hashed %}
-                        {{ key }}_hash in (
+                        and {{ key }}_hash in (
                             select {{ key_hash(['wanted.wanted_key']) }} from ({{ keys }}) as wanted (wanted_key)
                             where wanted.wanted_key is not null
                         )
                     {%- else %}
-                        {{ key }} in ({{ keys }})
+                        and {{ key }} in ({{ keys }})
                     {%- endif %}
                 )
         )

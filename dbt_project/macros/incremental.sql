@@ -270,9 +270,12 @@
 {%- endmacro %}
 
 
-{#- What to read of `relation`: in an incremental build the rows whose `key` is among `keys`, otherwise all. -#}
-{% macro concerned(relation, key, keys, columns=['*']) -%}
-    {{ rows_of(relation, key, keys, columns) ~ ' as concerned' if is_incremental() else relation }}
+{#-
+    What to read of `relation`: in an incremental build the rows whose `key` is among `keys`, otherwise all. Those that do
+    not meet the `condition` are of no use to the model.
+-#}
+{% macro concerned(relation, key, keys, columns=['*'], condition='true') -%}
+    {{ rows_of(relation, key, keys, columns, condition) ~ ' as concerned' if is_incremental() else relation }}
 {%- endmacro %}
 
 

@@ -80,7 +80,8 @@ asked as (
         from
             {{ concerned(
                 ref('fct_survey_invitations'), 'contact_id', affected,
-                ['contact_id', 'survey_type', 'sent_at', 'delivered_at', 'is_within_contact_rules']
+                ['contact_id', 'survey_type', 'sent_at', 'delivered_at', 'is_within_contact_rules'],
+                condition='sent_at > ' ~ add_hours(as_of_moment(), -24 * days_back)
             ) }}
         where
             contact_id is not null

@@ -2,82 +2,34 @@
 {%- set days = var('value_window_days') %}
 {%- set minimum = var('evidence_minimum').interval %}
 
-with by_quarter as (
-    select
-        responses.survey_type,
-        responses.account_id,
-        dates.quarter_start,
-        {{ last_answer_times('responses') }}
-    from {{ ref('fct_nps_responses') }} as responses
-    inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
-    where responses.account_id is not null
-    group by responses.survey_type, responses.account_id, dates.quarter_start
-),
-
-last_answers as (
-    select
-        survey_type,
-        account_id,
-        answered_at,
-        {{ last_category() }} as category,
-        row_number() over (partition by survey_type, account_id order by answered_at desc) as recency
-    from by_quarter
+with accounts_answered as (
+    select * from {{ ref('int_account_retention') }}
 ),
 
 worth as (
     select
-        last_answers.survey_type,
-        last_answers.category,
+        accounts_answered.survey_type,
+        accounts_answered.category,
         count(*) as accounts,
         count(accounts.annual_revenue) as accounts_with_revenue,
         sum(accounts.annual_revenue) as revenue,
         sum(cast(accounts.annual_revenue as {{ type_double() }})) as revenue_sum,
         sum(cast(accounts.annual_revenue as {{ type_double() }}) * cast(accounts.annual_revenue as {{ type_double() }}))
             as revenue_square_sum
-    from last_answers
-    inner join {{ ref('dim_accounts') }} as accounts on last_answers.account_id = accounts.account_id
-    where last_answers.recency = 1 and accounts.is_customer and not accounts.is_deleted
-    group by last_answers.survey_type, last_answers.category
-),
-
-history as (
-    select
-        account_id,
-        valid_from,
-        valid_to,
-        is_customer
-    from {{ ref('dim_account_history') }}
-),
-
--- One answer per account and quarter, so that who answers often counts no more than others.
-observed as (
-    select
-        last_answers.*,
-        {{ add_hours('last_answers.answered_at', days * 24) }} as observed_at
-    from last_answers
-    cross join {{ ref('int_last_day') }} as last_day
-    where {{ add_days(business_date('last_answers.answered_at'), days) }} <= last_day.last_date
+    from accounts_answered
+    inner join {{ ref('dim_accounts') }} as accounts on accounts_answered.account_id = accounts.account_id
+    where accounts_answered.is_last and accounts.is_customer and not accounts.is_deleted
+    group by accounts_answered.survey_type, accounts_answered.category
 ),
 
 retained as (
     select
-        observed.survey_type,
-        observed.category,
-        count(*) as observed,
-        count(case when later.is_customer then 1 end) as retained
-    from observed
-    inner join history as then_known
-        on
-            observed.account_id = then_known.account_id
-            and observed.answered_at >= then_known.valid_from
-            and observed.answered_at < then_known.valid_to
-    inner join history as later
-        on
-            observed.account_id = later.account_id
-            and observed.observed_at >= later.valid_from
-            and observed.observed_at < later.valid_to
-    where then_known.is_customer
-    group by observed.survey_type, observed.category
+        survey_type,
+        category,
+        cast(sum(observed) as bigint) as observed,
+        cast(sum(retained) as bigint) as retained
+    from accounts_answered
+    group by survey_type, category
 ),
 
 answers_before as (
@@ -121,7 +73,7 @@ cells as (
     select distinct
         survey_type,
         category
-    from last_answers
+    from accounts_answered
 ),
 
 confidence as (

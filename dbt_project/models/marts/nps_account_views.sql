@@ -13,40 +13,31 @@
     from {{ ref('nps_by_segment_period') }}
     where segment = 'all' and period_grain in ('quarter', 'year')
 {%- endset %}
+{%- set period_ends %}
+    select distinct
+        period_grain,
+        period_start,
+        period_end,
+        {{ local_as_utc(
+            'cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')
+        ) }} as ended_at
+    from periods
+{%- endset %}
 {#- An account is in one place, with one revenue: those of the end of the period. -#}
 {%- set states %}
-    with period_ends as (
-        select distinct
-            period_grain,
-            period_start,
-            period_end,
-            {{ local_as_utc(
-                'cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')
-            ) }} as ended_at
-        from periods
-    ),
-
-    surviving_accounts as (
-        select account_id from {{ ref('dim_accounts') }}
-    ),
-
-    accounts as (
-        select history.*
-        from {{ ref('int_account_history') }} as history
-        inner join surviving_accounts on history.account_id = surviving_accounts.account_id
-    )
-
     select
-        period_ends.period_grain,
-        period_ends.period_start,
-        accounts.account_id,
+        history.account_id,
+        history.valid_from,
+        history.valid_to,
+        history.is_current,
         {%- for segment in segments if segment.from is defined %}
-        {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
+        history.{{ adapter.quote(segment.name) }},
         {%- endfor %}
-        case when accounts.annual_revenue > 0 then accounts.annual_revenue else 0 end as revenue,
-        accounts.is_customer and not coalesce(accounts.is_deleted, false) as is_customer
-    from period_ends
-    inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
+        case when history.annual_revenue > 0 then history.annual_revenue else 0 end as revenue,
+        history.is_customer and not coalesce(history.is_deleted, false) as is_live_customer
+    from {{ ref('int_account_history') }} as history
+    inner join {{ ref('dim_accounts') }} as surviving_accounts
+        on history.account_id = surviving_accounts.account_id
 {%- endset %}
 {# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
 {%- set names = [] %}
@@ -73,14 +64,34 @@
     'revenue_squared_theta': 'revenue * revenue * theta',
     'revenue_squared_theta_squared': 'revenue * revenue * theta * theta',
 } %}
+{#- Most customers never changed: those of one span and the same values are one row before periods multiply them. -#}
 {%- set customers_together %}
+    with accounts as (
+        select
+            {%- for name in names %}
+            {{ name }},
+            {%- endfor %}
+            valid_from,
+            valid_to,
+            is_current,
+            count(*) as accounts,
+            sum(revenue) as revenue
+        from states
+        where is_live_customer
+        group by {{ (names + ['valid_from', 'valid_to', 'is_current']) | join(', ') }}
+    )
+
     select
-        {{ (period + names) | join(', ') }},
-        count(*) as accounts,
-        sum(revenue) as revenue
-    from states
-    where is_customer
-    group by {{ (period + names) | join(', ') }}
+        period_ends.period_grain,
+        period_ends.period_start,
+        {%- for segment in segments if segment.from is defined %}
+        {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
+        {%- endfor %}
+        sum(accounts.accounts) as accounts,
+        sum(accounts.revenue) as revenue
+    from period_ends
+    inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
+    group by {{ range(1, names | length + 3) | join(', ') }}
 {%- endset %}
 {%- set answered_together %}
     with by_quarter as (
@@ -121,18 +132,21 @@
         select
             by_period.*,
             {%- for segment in segments if segment.from is defined %}
-            coalesce(states.{{ adapter.quote(segment.name) }}, 'unknown') as {{ adapter.quote(segment.name) }},
+            {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
             {%- endfor %}
-            coalesce(states.is_customer, false) as is_customer,
-            cast(coalesce(states.revenue, 0) as {{ type_double() }}) as revenue,
+            coalesce(accounts.is_live_customer, false) as is_customer,
+            cast(coalesce(accounts.revenue, 0) as {{ type_double() }}) as revenue,
             1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
         from by_period
-        left join states
+        inner join period_ends
             on
-                by_period.account_id = states.account_id
                 {%- for column in period %}
-                and by_period.{{ column }} = states.{{ column }}
+                {{ 'and ' if not loop.first }}by_period.{{ column }} = period_ends.{{ column }}
                 {%- endfor %}
+        left join states as accounts
+            on
+                by_period.account_id = accounts.account_id
+                and {{ as_of('accounts', 'period_ends.ended_at') }}
     )
 
     select
@@ -147,11 +161,13 @@
 
 with {{ computed_once('periods', periods) }},
 
-{{ computed_once('states', states, reads=['periods']) }},
+{{ computed_once('period_ends', period_ends, reads=['periods']) }},
 
-{{ computed_once('customers_together', customers_together, reads=['states']) }},
+{{ computed_once('states', states) }},
 
-{{ computed_once('answered_together', answered_together, reads=['states']) }},
+{{ computed_once('customers_together', customers_together, reads=['period_ends', 'states']) }},
+
+{{ computed_once('answered_together', answered_together, reads=['period_ends', 'states']) }},
 
 customers as (
     {%- for segment in segments %}

@@ -12,6 +12,10 @@
 {%- set categories = ['detractor', 'passive', 'promoter'] %}
 
 {%- set affected = 'select account_id from affected' %}
+{%- set first_day = asked_once(
+    'select least(account_window_start, trailing_window_start) from ' ~ ref('dim_windows')
+)[0][0] if is_incremental() %}
+{%- set since = " >= date '" ~ first_day ~ "'" if first_day else ' is null' %}
 
 with
 {%- if is_incremental() %}
@@ -41,7 +45,8 @@ responses as (
     select * from
         {{ concerned(
             ref('fct_nps_responses'), 'account_id', affected,
-            ['response_id', 'survey_type', 'account_id', 'contact_id', 'category', 'submitted_at', 'response_date']
+            ['response_id', 'survey_type', 'account_id', 'contact_id', 'category', 'submitted_at', 'response_date'],
+            condition='response_date' ~ since
         ) }}
 ),
 
@@ -49,7 +54,8 @@ invitations as (
     select * from
         {{ concerned(
             ref('fct_survey_invitations'), 'account_id', affected,
-            ['survey_type', 'account_id', 'contact_id', 'sent_date', 'delivered_at', 'outcome']
+            ['survey_type', 'account_id', 'contact_id', 'sent_date', 'delivered_at', 'outcome'],
+            condition='sent_date' ~ since
         ) }}
 ),
 
