@@ -6,19 +6,31 @@
     'superseded': 'overtaken',
 } %}
 
+{#- Rows of a load are counted by stretches of lines, so that few must be looked at where few are overtaken. -#}
+{%- set stretch = 'cast(floor(source_line / 10000e0) as bigint)' %}
+
 with loads as (
     select * from {{ ref('stg_lake__loads') }}
     where lake_source || '.' || table_name in ({{ raw_tables_quoted('invitations') }})
 ),
 
-staged as (
+staged_stretches as (
     select
         load_id,
+        {{ stretch }} as stretch,
         count(case when coalesce(group_size, 1) > 0 then 1 end) as inviting_rows,
         count(case when group_size <= 0 then 1 end) as empty_group
     from (
-        {{ union_staging('invitations', ['load_id', 'group_size']) }}
+        {{ union_staging('invitations', ['load_id', 'group_size', 'source_line']) }}
     ) as delivered
+    group by load_id, {{ stretch }}
+),
+
+staged as (
+    select
+        load_id,
+        sum(empty_group) as empty_group
+    from staged_stretches
     group by load_id
 ),
 
@@ -33,9 +45,10 @@ other_mailings as (
 ),
 
 -- The rows that stand for their invitation.
-standing as (
+standing_stretches as (
     select
         load_id,
+        {{ stretch }} as stretch,
         count(case when place = 1 then 1 end) as standing_rows,
         count(case when place = 1 and fault is null then 1 end) as taken,
         count(case when place = 1 and fault = 'unknown_survey' then 1 end) as unknown_survey,
@@ -44,6 +57,7 @@ standing as (
     from (
         select
             invitations.load_id,
+            invitations.source_line,
             coalesce(invitations.position_in_group, 1) as place,
             case
                 when surveys.survey_id is null then 'unknown_survey'
@@ -55,39 +69,64 @@ standing as (
                 invitations.source_system = surveys.source_system
                 and invitations.source_survey_id = surveys.source_survey_id
     ) as judged
+    group by load_id, {{ stretch }}
+),
+
+standing as (
+    select
+        load_id,
+        {%- for count in ['taken', 'unknown_survey', 'invalid_time', 'invitations'] %}
+        sum({{ count }}) as {{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from standing_stretches
     group by load_id
 ),
 
--- Only loads with other rows are looked at row by row: whether another delivery of the same invitation stands.
-loads_with_others as (
-    select staged.load_id
-    from staged
-    left join standing on staged.load_id = standing.load_id
-    where staged.inviting_rows <> coalesce(standing.standing_rows, 0)
-),
-
-known as (
-    select distinct
-        load_id,
-        source_line
-    from {{ ref('int_invitations') }}
-    where load_id in (select loads_with_others.load_id from loads_with_others)
-),
-
-others as (
+-- Only these are looked at row by row: whether another delivery of the same invitation stands.
+stretches_with_others as (
     select
-        delivered.load_id,
-        delivered.source_system || ':' || delivered.source_invitation_id as invitation_key
+        staged_stretches.load_id,
+        staged_stretches.stretch
+    from staged_stretches
+    left join standing_stretches
+        on
+            staged_stretches.load_id = standing_stretches.load_id
+            and staged_stretches.stretch = standing_stretches.stretch
+    where staged_stretches.inviting_rows <> coalesce(standing_stretches.standing_rows, 0)
+),
+
+lines as (
+    select
+        load_id,
+        source_line,
+        source_system || ':' || source_invitation_id as invitation_key,
+        {{ stretch }} as stretch,
+        0 as is_standing
     from (
         {{ union_staging('invitations', [
             'source_system', 'source_invitation_id', 'group_size', 'load_id', 'source_line',
         ]) }}
     ) as delivered
-    left join known on delivered.load_id = known.load_id and delivered.source_line = known.source_line
-    where
-        delivered.load_id in (select loads_with_others.load_id from loads_with_others)
-        and known.load_id is null
-        and coalesce(delivered.group_size, 1) > 0
+    where coalesce(group_size, 1) > 0
+    union all
+    select
+        load_id,
+        source_line,
+        cast(null as {{ dbt.type_string() }}) as invitation_key,
+        {{ stretch }} as stretch,
+        1 as is_standing
+    from {{ ref('int_invitations') }}
+),
+
+others as (
+    select
+        lines.load_id,
+        max(lines.invitation_key) as invitation_key
+    from lines
+    inner join stretches_with_others
+        on lines.load_id = stretches_with_others.load_id and lines.stretch = stretches_with_others.stretch
+    group by lines.load_id, lines.source_line
+    having sum(lines.is_standing) = 0
 ),
 
 standing_keys as (
