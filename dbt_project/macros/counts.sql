@@ -40,7 +40,10 @@
         'answers': {
             'model': 'fct_nps_responses', 'date': 'response_date', 'counts': response_counts(),
             'segments': segments_with_total(),
-            'columns': ['survey_type', 'response_date', 'category', 'score', 'is_controllable', 'owner_id', 'handled_by'],
+            'columns': [
+                'survey_type', 'response_date', 'category', 'score', 'is_controllable', 'account_id', 'owner_id',
+                'handled_by',
+            ],
         },
         'invitations': {
             'model': 'fct_survey_invitations', 'date': 'sent_date', 'counts': invitation_counts(), 'segments': [],
@@ -112,4 +115,32 @@
     {%- else -%}
         count(case when {{ condition }} then 1 end)
     {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    Of the accounts that answered in a period, each with its counts, its revenue as a double and theta, its score by -1 to
+    1: the sums that the scores of nps_account_views and their errors are made of.
+-#}
+{% macro account_sums() -%}
+    {{- return({
+        'accounts': '1',
+        'customers': 'case when is_customer then 1 else 0 end',
+        'accounts_with_revenue': 'case when revenue > 0e0 then 1 else 0 end',
+        'responses': 'responses',
+        'promoters': 'promoters',
+        'passives': 'passives',
+        'detractors': 'detractors',
+        'customer_revenue': 'case when is_customer then revenue else 0e0 end',
+        'answers_squared': 'responses * responses',
+        'answers_squared_theta': 'responses * (promoters - detractors)',
+        'answers_squared_theta_squared': '(promoters - detractors) * (promoters - detractors)',
+        'theta': 'theta',
+        'theta_squared': 'theta * theta',
+        'revenue': 'revenue',
+        'revenue_theta': 'revenue * theta',
+        'revenue_squared': 'revenue * revenue',
+        'revenue_squared_theta': 'revenue * revenue * theta',
+        'revenue_squared_theta_squared': 'revenue * revenue * theta * theta',
+    }) -}}
 {%- endmacro %}

@@ -902,6 +902,11 @@
 
 {% macro business_date(utc_timestamp) -%}{{ local_date(utc_timestamp, var('business_time_zone')) }}{%- endmacro %}
 
+{#- The moment in UTC at which a day of the business is over. -#}
+{% macro business_day_end(date) -%}
+    {{ local_as_utc('cast(' ~ add_days(date, 1) ~ ' as timestamp)', var('business_time_zone')) }}
+{%- endmacro %}
+
 
 {#- The quarter of an hour that a timestamp lies in. -#}
 {% macro quarter_hour(timestamp) -%}{{ return(adapter.dispatch('quarter_hour', 'nps')(timestamp)) }}{%- endmacro %}

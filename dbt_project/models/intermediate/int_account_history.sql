@@ -2,7 +2,11 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_id',
-    meta = {'present': 'valid_from', 'tracked': ['account_id']}
+    meta = {
+        'present': 'valid_from', 'tracked': ['account_id'],
+        'differences': ['account_id', 'valid_from', 'valid_to', 'is_current', 'annual_revenue', 'is_customer', 'is_deleted']
+            + segments_from('account') | map(attribute='name') | list,
+    }
 ) }}
 
 with delivered as (

@@ -1,9 +1,8 @@
 -- Grain: one category and survey type: what its accounts are worth, how many stay, and how many sales are won after it.
-{%- set days = var('value_window_days') %}
 {%- set minimum = var('evidence_minimum').interval %}
 
 with accounts_answered as (
-    select * from {{ ref('int_account_retention') }}
+    select * from {{ ref('int_account_outcomes') }}
 ),
 
 worth as (
@@ -22,58 +21,17 @@ worth as (
     group by accounts_answered.survey_type, accounts_answered.category
 ),
 
-retained as (
+outcomes as (
     select
         survey_type,
         category,
-        cast(sum(observed) as bigint) as observed,
-        cast(sum(retained) as bigint) as retained
+        cast(sum(observed) as bigint) as accounts_observed,
+        cast(sum(retained) as bigint) as accounts_retained,
+        cast(sum(closed) as bigint) as opportunities_closed,
+        cast(sum(won) as bigint) as opportunities_won,
+        sum(amount_won) as amount_won
     from accounts_answered
     group by survey_type, category
-),
-
-answers_before as (
-    select
-        responses.survey_type,
-        opportunities.opportunity_id,
-        opportunities.amount,
-        opportunities.is_won,
-        {{ last_answer_times('responses') }}
-    from {{ ref('int_opportunities') }} as opportunities
-    inner join {{ ref('fct_nps_responses') }} as responses
-        on
-            opportunities.account_id = responses.account_id
-            and opportunities.close_date > responses.response_date
-            and {{ add_days('opportunities.close_date', -days) }} <= responses.response_date
-    group by
-        responses.survey_type, opportunities.opportunity_id, opportunities.amount, opportunities.is_won
-),
-
-last_before as (
-    select
-        survey_type,
-        amount,
-        is_won,
-        {{ last_category() }} as category
-    from answers_before
-),
-
-sold as (
-    select
-        survey_type,
-        category,
-        count(*) as closed,
-        count(case when is_won then 1 end) as won,
-        sum(case when is_won then amount end) as amount_won
-    from last_before
-    group by survey_type, category
-),
-
-cells as (
-    select distinct
-        survey_type,
-        category
-    from accounts_answered
 ),
 
 confidence as (
@@ -82,8 +40,8 @@ confidence as (
 
 counts as (
     select
-        cells.survey_type,
-        cells.category,
+        outcomes.survey_type,
+        outcomes.category,
         confidence.z,
         coalesce(worth.accounts, 0) as accounts,
         worth.revenue,
@@ -94,16 +52,14 @@ counts as (
             'worth.revenue_sum', 'worth.revenue_square_sum',
             '(worth.revenue_sum / nullif(worth.accounts_with_revenue, 0))'
         ) }} as revenue_error,
-        coalesce(retained.observed, 0) as accounts_observed,
-        coalesce(retained.retained, 0) as accounts_retained,
-        coalesce(sold.closed, 0) as opportunities_closed,
-        coalesce(sold.won, 0) as opportunities_won,
-        sold.amount_won
-    from cells
+        outcomes.accounts_observed,
+        outcomes.accounts_retained,
+        outcomes.opportunities_closed,
+        outcomes.opportunities_won,
+        outcomes.amount_won
+    from outcomes
     cross join confidence
-    left join worth on cells.survey_type = worth.survey_type and cells.category = worth.category
-    left join retained on cells.survey_type = retained.survey_type and cells.category = retained.category
-    left join sold on cells.survey_type = sold.survey_type and cells.category = sold.category
+    left join worth on outcomes.survey_type = worth.survey_type and outcomes.category = worth.category
 ),
 
 final as (

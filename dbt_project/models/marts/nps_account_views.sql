@@ -13,60 +13,42 @@
     from {{ ref('nps_by_segment_period') }}
     where segment = 'all' and period_grain in ('quarter', 'year')
 {%- endset %}
-{%- set period_ends %}
-    select distinct
-        period_grain,
-        period_start,
-        period_end,
-        {{ local_as_utc(
-            'cast(' ~ add_days('period_end', 1) ~ ' as timestamp)', var('business_time_zone')
-        ) }} as ended_at
-    from periods
-{%- endset %}
-{#- An account is in one place, with one revenue: those of the end of the period. -#}
-{%- set states %}
-    select
-        history.account_id,
-        history.valid_from,
-        history.valid_to,
-        history.is_current,
-        {%- for segment in segments if segment.from is defined %}
-        history.{{ adapter.quote(segment.name) }},
-        {%- endfor %}
-        case when history.annual_revenue > 0 then history.annual_revenue else 0 end as revenue,
-        history.is_customer and not coalesce(history.is_deleted, false) as is_live_customer
-    from {{ ref('int_account_history') }} as history
-    inner join {{ ref('dim_accounts') }} as surviving_accounts
-        on history.account_id = surviving_accounts.account_id
-{%- endset %}
-{# Of the accounts, counted by all segments together first and then by each, so that they are read once. -#}
+{#- Accounts are counted by all their segments together first, and then by each, so that they are read once. -#}
 {%- set names = [] %}
 {%- for segment in segments if segment.from is defined %}
 {%- do names.append(adapter.quote(segment.name)) %}
 {%- endfor %}
-{%- set sums = {
-    'accounts': '1',
-    'customers': 'case when is_customer then 1 else 0 end',
-    'accounts_with_revenue': 'case when revenue > 0e0 then 1 else 0 end',
-    'responses': 'responses',
-    'promoters': 'promoters',
-    'passives': 'passives',
-    'detractors': 'detractors',
-    'customer_revenue': 'case when is_customer then revenue else 0e0 end',
-    'answers_squared': 'responses * responses',
-    'answers_squared_theta': 'responses * (promoters - detractors)',
-    'answers_squared_theta_squared': '(promoters - detractors) * (promoters - detractors)',
-    'theta': 'theta',
-    'theta_squared': 'theta * theta',
-    'revenue': 'revenue',
-    'revenue_theta': 'revenue * theta',
-    'revenue_squared': 'revenue * revenue',
-    'revenue_squared_theta': 'revenue * revenue * theta',
-    'revenue_squared_theta_squared': 'revenue * revenue * theta * theta',
-} %}
-{#- Most customers never changed: those of one span and the same values are one row before periods multiply them. -#}
+{%- set sums = account_sums() %}
+{#-
+    An account is in one place, with one revenue: those of the end of the period. Most never changed: those of one span and
+    the same values are one row before periods multiply them.
+-#}
 {%- set customers_together %}
-    with accounts as (
+    with period_ends as (
+        select distinct
+            period_grain,
+            period_start,
+            period_end,
+            {{ business_day_end('period_end') }} as ended_at
+        from periods
+    ),
+
+    states as (
+        select
+            {%- for name in names %}
+            history.{{ name }},
+            {%- endfor %}
+            history.valid_from,
+            history.valid_to,
+            history.is_current,
+            case when history.annual_revenue > 0 then history.annual_revenue else 0 end as revenue
+        from {{ ref('int_account_history') }} as history
+        inner join {{ ref('dim_accounts') }} as surviving_accounts
+            on history.account_id = surviving_accounts.account_id
+        where history.is_customer and not coalesce(history.is_deleted, false)
+    ),
+
+    accounts as (
         select
             {%- for name in names %}
             {{ name }},
@@ -77,97 +59,37 @@
             count(*) as accounts,
             sum(revenue) as revenue
         from states
-        where is_live_customer
         group by {{ (names + ['valid_from', 'valid_to', 'is_current']) | join(', ') }}
-    )
-
-    select
-        period_ends.period_grain,
-        period_ends.period_start,
-        {%- for segment in segments if segment.from is defined %}
-        {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
-        {%- endfor %}
-        sum(accounts.accounts) as accounts,
-        sum(accounts.revenue) as revenue
-    from period_ends
-    inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
-    group by {{ range(1, names | length + 3) | join(', ') }}
-{%- endset %}
-{%- set answered_together %}
-    with by_quarter as (
-        select
-            responses.survey_type,
-            responses.account_id,
-            dates.quarter_start,
-            dates.year_start,
-            count(*) as responses,
-            count(case when responses.category = 'promoter' then 1 end) as promoters,
-            count(case when responses.category = 'passive' then 1 end) as passives,
-            count(case when responses.category = 'detractor' then 1 end) as detractors
-        from {{ ref('fct_nps_responses') }} as responses
-        inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
-        where responses.account_id is not null
-        group by responses.survey_type, responses.account_id, dates.quarter_start, dates.year_start
     ),
 
-    by_period as (
-        {%- for grain in ['quarter', 'year'] %}
+    placed as (
         select
-            survey_type,
-            account_id,
-            '{{ grain }}' as period_grain,
-            {{ grain }}_start as period_start,
-            cast(sum(responses) as bigint) as responses,
-            cast(sum(promoters) as bigint) as promoters,
-            cast(sum(passives) as bigint) as passives,
-            cast(sum(detractors) as bigint) as detractors
-        from by_quarter
-        group by survey_type, account_id, {{ grain }}_start
-        {{ 'union all' if not loop.last }}
-        {%- endfor %}
-    ),
-
-    -- Accounts that only a survey names have no state: nobody knows their segments or revenue.
-    answered as (
-        select
-            by_period.*,
+            period_ends.period_grain,
+            period_ends.period_start,
             {%- for segment in segments if segment.from is defined %}
             {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
             {%- endfor %}
-            coalesce(accounts.is_live_customer, false) as is_customer,
-            cast(coalesce(accounts.revenue, 0) as {{ type_double() }}) as revenue,
-            1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
-        from by_period
-        inner join period_ends
-            on
-                {%- for column in period %}
-                {{ 'and ' if not loop.first }}by_period.{{ column }} = period_ends.{{ column }}
-                {%- endfor %}
-        left join states as accounts
-            on
-                by_period.account_id = accounts.account_id
-                and {{ as_of('accounts', 'period_ends.ended_at') }}
+            accounts.accounts,
+            accounts.revenue
+        from period_ends
+        inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
     )
 
     select
-        survey_type,
         {{ (period + names) | join(', ') }},
-        {%- for name, expression in sums.items() %}
-        sum({{ expression }}) as {{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from answered
-    group by survey_type, {{ (period + names) | join(', ') }}
+        sum(accounts) as accounts,
+        sum(revenue) as revenue
+    from placed
+    group by {{ (period + names) | join(', ') }}
 {%- endset %}
 
 with {{ computed_once('periods', periods) }},
 
-{{ computed_once('period_ends', period_ends, reads=['periods']) }},
+{{ computed_once('customers_together', customers_together, reads=['periods']) }},
 
-{{ computed_once('states', states) }},
-
-{{ computed_once('customers_together', customers_together, reads=['period_ends', 'states']) }},
-
-{{ computed_once('answered_together', answered_together, reads=['period_ends', 'states']) }},
+answered_together as (
+    select * from {{ ref('int_account_view_sums') }}
+),
 
 customers as (
     {%- for segment in segments %}
