@@ -29,7 +29,7 @@ staged_stretches as (
 staged as (
     select
         load_id,
-        sum(empty_group) as empty_group
+        cast(sum(empty_group) as bigint) as empty_group
     from staged_stretches
     group by load_id
 ),
@@ -76,7 +76,7 @@ standing as (
     select
         load_id,
         {%- for count in ['taken', 'unknown_survey', 'invalid_time', 'invitations'] %}
-        sum({{ count }}) as {{ count }}{{ ',' if not loop.last }}
+        cast(sum({{ count }}) as bigint) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from standing_stretches
     group by load_id
