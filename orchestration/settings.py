@@ -265,10 +265,12 @@ class Settings:
     def definition(self) -> str:
         """Hash of all that turns loads into figures, but for the exclusions: those the models take in as they come.
 
-        Incremental models are built in full when it has changed. It is the same at every `as_known_at` and `as_of`.
+        Incremental models are built in full when it has changed, and tested so. It is the same at every `as_known_at`
+        and `as_of`.
         """
         files = [DBT_PROJECT_DIR / "dbt_project.yml"]
-        for folder in (DBT_PROJECT_DIR / "models", DBT_PROJECT_DIR / "macros", self.config_dir / "sources"):
+        folders = [DBT_PROJECT_DIR / name for name in ("models", "macros", "data_tests")]
+        for folder in (*folders, self.config_dir / "sources"):
             files += sorted(path for path in folder.rglob("*") if path.suffix in {".sql", ".yml"})
         files += sorted((self.config_dir / "seeds" / "reference").glob("*.csv"))
         variables = self.variables | {"as_known_at": None, "as_of": None}

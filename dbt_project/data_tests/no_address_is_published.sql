@@ -13,14 +13,27 @@
 } %}
 
 {%- for model, columns in texts.items() %}
-{%- set model_loop = loop %}
-{%- for column in columns %}
-select
-    '{{ model }}.{{ column }}' as published_column,
-    count(*) as addresses
-from {{ ref(model) }}
-where {{ column }} like '%@%' and {{ matches(column, '[^\\s@]@[^\\s@]+[.][^\\s@]') }}
-having count(*) > 0
-{{ 'union all' if not (loop.last and model_loop.last) }}
-{%- endfor %}
-{%- endfor %}
+{{ 'with ' if loop.first }}{{ model }}_addresses as (
+    select
+        {%- for column in columns %}
+        count(case when {{ column }} like '%@%' and {{ matches(column, '[^\\s@]@[^\\s@]+[.][^\\s@]') }} then 1 end)
+            as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ rows_to_test(ref(model)) }}
+),
+{% endfor %}
+found as (
+    {%- for model, columns in texts.items() %}
+    {%- set model_loop = loop %}
+    {%- for column in columns %}
+    select
+        '{{ model }}.{{ column }}' as published_column,
+        {{ column }} as addresses
+    from {{ model }}_addresses
+    {{ 'union all' if not (loop.last and model_loop.last) }}
+    {%- endfor %}
+    {%- endfor %}
+)
+
+select * from found
+where addresses > 0

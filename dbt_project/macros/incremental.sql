@@ -5,7 +5,8 @@
     transaction that changes its rows, so that a run may be killed anywhere and simply be repeated:
       model_builds   when each model was built, as of when, and whether in full
       seen_loads     which loads each model has read
-      changes        which values its batches touched, before and after: the models behind it look up what to redo
+      changes        which values its batches touched, before and after: the models behind it look up what to redo, and
+                     data tests what to look at
     A batch replaces rows by key (`unique_key`). A key that comes without the column `meta.present` has no row any
     more and is only removed; `meta.tracked` lists the columns whose touched values are written down. With
     `meta.differences`, a list of columns, the table builds.<model>_differences holds the rows that batches removed
@@ -54,6 +55,8 @@
     );
     create or replace table builds.current_loads as
     select load_id, lake_source, table_name from {{ source('lake', 'loads') }};
+    create or replace table builds.last_publication as
+    select max(built_at) as built_at from {{ source('lake', 'publications') }};
     -- What every model has read is of no more use, but for the comparison with the last publication.
     {%- set logs = ['builds.changes'] %}
     {%- for node in graph.get('nodes', {}).values() if node.config.meta.differences %}
@@ -240,6 +243,76 @@
             and built_at > {{ last_build_after(model) }}
     )
 {%- endmacro %}
+
+
+{#-
+    What a data test has to look at of `relation`: in a build, the rows that batches touched since the last publication,
+    before which every test of all rows had passed. All rows where that is not known, of views and small tables, in a
+    command that only tests, and of a test that does not block, since nobody need have mended what it told.
+    A test of rows each by itself names no columns. One that compares rows names those in which the rows it looks for are
+    equal: a tracked one among them finds both.
+-#}
+{% macro rows_to_test(relation, equal_in=none) -%}
+    {{ return(adapter.dispatch('rows_to_test', 'nps')(relation, equal_in)) }}
+{%- endmacro %}
+
+{% macro default__rows_to_test(relation, equal_in) -%}{{ return(relation) }}{%- endmacro %}
+
+{% macro duckdb__rows_to_test(relation, equal_in) -%}
+    {%- if not execute or flags.WHICH != 'build' or model.config.severity | lower != 'error' -%}
+        {{- return(relation) -}}
+    {%- endif -%}
+    {%- set nodes = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
+        | selectattr('name', 'equalto', relation.identifier) | list -%}
+    {%- set config = nodes[0].config if nodes else {} -%}
+    {%- set tracked = config.meta.tracked if config.materialized == 'incremental' else [] -%}
+    {%- set candidates = [config.unique_key] if equal_in is none else equal_in + [equal_in | join(" || ':' || ")] -%}
+    {%- set found = candidates | select('in', tracked or []) | list -%}
+    {%- set query -%}
+        select
+            last_publication.built_at,
+            count(case
+                when model_name = 'int_answer_changes' and model_builds.built_at = last_publication.built_at then 1
+            end),
+            count(case
+                when model_name = '{{ relation.identifier }}' and is_full
+                    and model_builds.built_at > last_publication.built_at then 1
+            end)
+        from builds.model_builds
+        cross join builds.last_publication
+        where last_publication.built_at is not null
+        group by last_publication.built_at
+    {%- endset -%}
+    {%- set known = asked_once(query) if found else [] -%}
+    {%- if not known or known[0].values()[1:] | list != [1, 0] -%}
+        {{- return(relation) -}}
+    {%- endif -%}
+    {%- set touched -%}
+        select changed_value from builds.changes
+        where
+            model_name = '{{ relation.identifier }}'
+            and column_name = {{ text_literal(found[0]) }}
+            and built_at > timestamp '{{ known[0][0] }}'
+    {%- endset -%}
+    (
+        select * from {{ rows_of(relation, found[0], touched) }} as touched_rows
+        -- What is null is written down nowhere.
+        union all
+        select * from {{ relation }}
+        where {{ found[0] }} is null
+    ) as tested
+{%- endmacro %}
+
+{#- dbt's own test `unique`, of the rows that it has to look at. -#}
+{% macro default__test_unique(model, column_name) %}
+select
+    {{ column_name }} as unique_field,
+    count(*) as n_records
+from {{ rows_to_test(model, equal_in=[column_name]) }}
+where {{ column_name }} is not null
+group by {{ column_name }}
+having count(*) > 1
+{% endmacro %}
 
 
 {#-

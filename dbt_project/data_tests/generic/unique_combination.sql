@@ -3,7 +3,8 @@
 select
     {{ columns | join(', ') }},
     count(*) as row_count
-from {{ model }}
+from {{ rows_to_test(model, equal_in=columns) }}
 group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}
+

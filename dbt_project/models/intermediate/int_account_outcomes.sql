@@ -5,7 +5,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_id',
-    meta = {'present': 'survey_type'}
+    meta = {'present': 'survey_type', 'tracked': ['account_id']}
 ) }}
 {%- set days = var('value_window_days') %}
 {%- set affected = 'select account_id from affected' %}

@@ -4,7 +4,7 @@
     materialized = 'incremental',
     unique_key = 'contact_id',
     meta = {
-        'present': 'category',
+        'present': 'category', 'tracked': ['contact_id'],
         'differences': ['survey_type', 'wave_number', 'contact_id', 'account_id', 'category'],
     }
 ) }}

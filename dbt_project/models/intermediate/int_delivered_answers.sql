@@ -3,7 +3,10 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'response_id',
-    meta = {'present': 'load_id', 'tracked': ['response_id', 'invitation_id', 'contact_id', 'account_id', quarter_hour('submitted_at')]}
+    meta = {'present': 'load_id', 'tracked': [
+        'response_id', 'invitation_id', 'contact_id', 'account_id', "load_id || ':' || source_line",
+        quarter_hour('submitted_at'),
+    ]}
 ) }}
 {#- As delivered; kept, since another delivery, a person or an exclusion may put an old answer in a new light. -#}
 {%- set delivered_columns = [

@@ -3,7 +3,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_key',
-    meta = {'present': 'contacts'}
+    meta = {'present': 'contacts', 'tracked': ['account_key']}
 ) }}
 {%- set people = {'model': 'int_contact_waves'} %}
 {%- set way = ['account_key', 'survey_type', 'wave_number', 'from_category', 'to_category'] %}
