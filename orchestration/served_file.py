@@ -39,6 +39,9 @@ class Keyed:
 
 KEYED = {
     "marts.contact_fatigue": Keyed("contact_id", ("contact_fatigue",), figures="survey_type, state, last_asked_at"),
+    "marts.detractor_recovery": Keyed(
+        "response_id", ("detractor_recovery",), figures="state, due_at, owner_id, next_score"
+    ),
     "marts.dim_accounts": Keyed("account_id", ("dim_accounts",), figures="account_id"),
     "marts.dim_contacts": Keyed("contact_id", ("dim_contacts",), figures="contact_id"),
     "marts.fct_nps_responses": Keyed("response_id", ("fct_nps_responses",), figures="response_date, score"),

@@ -344,6 +344,31 @@ having count(*) > 1
 
 
 {#-
+    Of `relation`, which is computed whole, the rows that differ from what this model holds under the same key, and the keys
+    that it has no more, bare; all rows in a full build.
+-#}
+{% macro only_moved(relation, key, columns) -%}
+    {%- if not is_incremental() -%}
+    select {{ ([key] + columns) | join(', ') }} from {{ relation }}
+    {%- else -%}
+    select
+        coalesce({{ relation }}.{{ key }}, known.{{ key }}) as {{ key }},
+        {%- for column in columns %}
+        {{ relation }}.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+    full outer join {{ this }} as known on {{ relation }}.{{ key }} = known.{{ key }}
+    where
+        {{ relation }}.{{ key }} is null
+        or known.{{ key }} is null
+        {%- for column in columns %}
+        or {{ relation }}.{{ column }} is distinct from known.{{ column }}
+        {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#-
     What to read of `relation`: in an incremental build the rows whose `key` is among `keys`, otherwise all. Those that do
     not meet the `condition` are of no use to the model.
 -#}

@@ -153,27 +153,32 @@ class Company:
                     if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, time):
                         loader.commit(staged)
 
+    def dbt(self, *arguments: str, warehouse: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a dbt command in the warehouse given."""
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("dbt")), *arguments, *dbt_vars(load_sources(self.settings))],
+            env=os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)},
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+        )
+
     def build(self, warehouse: Path, *, killed_after: float | None = None) -> None:
         """Seeds and models, in the warehouse given; or only as many as are built before the process is killed."""
-        command = [
-            str(Path(sys.executable).with_name("dbt")),
-            *SEEDS_AND_MODELS,
-            *dbt_vars(load_sources(self.settings)),
-        ]
-        environment = os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)}
         try:
-            done = subprocess.run(
-                command,
-                env=environment,
-                cwd=ROOT,
-                text=True,
-                capture_output=True,
-                check=False,
-                timeout=killed_after,
-            )
+            done = self.dbt(*SEEDS_AND_MODELS, warehouse=warehouse, timeout=killed_after)
         except subprocess.TimeoutExpired:
             return
         assert done.returncode == 0, done.stdout[-5000:]
+
+    def failed_tests(self, command: str, *tests: str) -> set[str]:
+        """Those of some data tests that fail, by what dbt is told to do: build, or test."""
+        only = ["--resource-type", "test"] if command == "build" else []
+        done = self.dbt(command, *only, "--select", *tests, warehouse=self.incremental)
+        assert f"{len(tests)} of {len(tests)} START" in done.stdout, done.stdout[-5000:]
+        return {name for name in tests if f"Failure in test {name} " in done.stdout}
 
     def publish(self, published_at: datetime | None = None) -> Publication:
         """Publish the warehouse; every table must have its rows."""
@@ -232,6 +237,62 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"
         ).fetchall()
     assert [is_full for is_full, _ in groupby(is_full for (is_full,) in builds)] == [True, False]
+
+
+def test_data_tests_of_a_batch_look_at_what_it_touched(tmp_path: Path) -> None:
+    """And at what batches before it touched that were not published; of a full build and by themselves, at all."""
+    company = Company(tmp_path, seed=1)
+    company.deliver(1.0)
+    company.change(1)
+    company.load()
+    company.build(company.incremental)
+    unique, complete = "unique_fct_nps_responses_response_id", "fct_nps_responses_is_complete"
+
+    def spoil(row: str) -> None:
+        with duckdb.connect(str(company.incremental)) as connection:
+            for change in ("null as response_id", "'me@home.org' as comment"):
+                connection.execute(
+                    f"""
+                    insert into marts.fct_nps_responses
+                    select * replace ({change}) from marts.fct_nps_responses where {row}
+                    """
+                )
+
+    def mend() -> None:
+        with duckdb.connect(str(company.incremental)) as connection:
+            connection.execute(
+                "delete from marts.fct_nps_responses where comment = 'me@home.org' or response_id is null"
+            )
+
+    known = "response_id = (select min(response_id) from marts.fct_nps_responses)"
+    spoil(known)
+    assert company.failed_tests("build", unique, complete) == {unique, complete}  # nothing is published yet
+    mend()
+    company.publish()
+    spoil(known)
+    # A row without a key is looked at whenever it came.
+    assert company.failed_tests("build", unique, complete) == {complete}
+    assert company.failed_tests("test", unique, complete) == {unique, complete}
+    mend()
+    for number in (2, 3):  # the second batch touches other answers than the first, which was not published
+        with duckdb.connect(str(company.incremental)) as connection:
+            touched = connection.execute("select count(*) from builds.changes where model_name = 'fct_nps_responses'")
+            assert (number > 2) == bool(touched.fetchall()[0][0])
+        company.change(number)
+        company.load()
+        company.build(company.incremental)
+        if number == 2:
+            with duckdb.connect(str(company.incremental)) as connection:
+                first = connection.execute(
+                    """
+                    select min(changed_value) from builds.changes
+                    inner join marts.fct_nps_responses on changed_value = response_id
+                    where model_name = 'fct_nps_responses' and column_name = 'response_id'
+                    """
+                ).fetchall()[0][0]
+    spoil(f"response_id = '{first}'")
+    assert company.failed_tests("build", unique, complete) == {unique, complete}
+    assert company.failed_tests("build", "no_address_is_published") == {"no_address_is_published"}
 
 
 def comments_of_the_shop(warehouse: Path) -> set[str]:

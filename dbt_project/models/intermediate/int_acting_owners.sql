@@ -1,4 +1,11 @@
--- Grain: one account owner, with who acts for them now and to whom that one's cases escalate.
+-- Grain: one account owner, with who acts for them now and to whom that one's cases escalate. In an incremental build
+-- those for whom that is another than before.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'owner_id',
+    meta = {'present': 'is_active', 'tracked': ['owner_id']}
+) }}
+
 with owners as (
     select
         owner_id,
@@ -22,6 +29,7 @@ there as (
 final as (
     select
         owners.owner_id,
+        owners.is_active,
         nearest.manager_id as acting_owner_id,
         above.manager_id as escalation_owner_id
     from owners
@@ -29,4 +37,4 @@ final as (
     left join there as above on owners.owner_id = above.owner_id and above.place = 2
 )
 
-select * from final
+{{ only_moved('final', 'owner_id', ['is_active', 'acting_owner_id', 'escalation_owner_id']) }}

@@ -8,7 +8,9 @@
 {%- set rule = var('contact_rules').account %}
 
 with asked as (
-    select account_id
+    select
+        account_id,
+        true as is_asked
     from {{ ref('fct_survey_invitations') }}
     where
         account_id is not null
@@ -18,22 +20,5 @@ with asked as (
     group by account_id
     having count(*) >= {{ rule.invitations }}
 )
-{%- if is_incremental() %},
 
-final as (
-    select
-        coalesce(asked.account_id, known.account_id) as account_id,
-        case when asked.account_id is not null then true end as is_asked
-    from asked
-    full outer join {{ this }} as known on asked.account_id = known.account_id
-    where asked.account_id is null or known.account_id is null
-)
-
-select * from final
-{%- else %}
-
-select
-    account_id,
-    true as is_asked
-from asked
-{%- endif %}
+{{ only_moved('asked', 'account_id', ['is_asked']) }}

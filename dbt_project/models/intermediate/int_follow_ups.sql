@@ -1,5 +1,10 @@
 -- Grain: one activity with the contact, account or answer that it followed up or asked, and what is wrong with one that
--- somebody wrote down.
+-- somebody wrote down. In an incremental build those that are another than before.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'activity_key',
+    meta = {'present': 'activity_type', 'tracked': ['response_id', 'contact_id', 'account_id']}
+) }}
 {%- set activities %}
     with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }}
 
@@ -125,4 +130,7 @@ final as (
     left join judged on resolved.activity_key = judged.activity_key
 )
 
-select * from final
+{{ only_moved('final', 'activity_key', [
+    'activity_type', 'response_id', 'contact_id', 'account_id', 'owner_id', 'has_invalid_time', 'created_at', 'contacted_at',
+    'resolved_at', 'source_system', 'load_id', 'loaded_at', 'source_file', 'source_line', 'fault',
+]) }}

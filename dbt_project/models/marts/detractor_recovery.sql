@@ -1,6 +1,80 @@
--- Grain: one counted detractor answer that is to be followed up: a case, with where it stands.
+-- Grain: one counted detractor answer that is to be followed up: a case, with where it stands. In an incremental build
+-- those cases are looked at again that a batch touched, or for which a time is over.
+{{ config(
+    materialized = 'incremental',
+    unique_key = 'response_id',
+    meta = {'present': 'survey_id', 'tracked': ['response_id'], 'passes': true}
+) }}
 {%- set desk = text_literal(var('follow_up').desk) %}
-with followed_up as (
+{%- set affected = 'select response_id from affected' %}
+
+with follow_ups as (
+    select * from {{ ref('int_follow_ups') }}
+    where
+        fault is null
+        and activity_type in ({{ literals(var('follow_up').activity_types) }})
+),
+{% if is_incremental() %}
+moved_follow_ups as (
+    select
+        response_id,
+        contact_id,
+        account_id
+    from follow_ups
+    where
+        {{ has_passed('contacted_at') }}
+        or {{ has_passed('resolved_at') }}
+        or owner_id in {{ changed('int_acting_owners', 'owner_id') }}
+),
+
+touched as (
+    select changed_value as response_id from {{ changed('fct_nps_responses', 'response_id') }} as answers
+    union
+    select changed_value from {{ changed('int_answer_themes', 'response_id') }} as themes
+    union
+    select changed_value from {{ changed('int_follow_ups', 'response_id') }} as follow_ups
+    union
+    select response_id from moved_follow_ups
+    union
+    select response_id from {{ ref('fct_nps_responses') }}
+    where {{ has_passed('submitted_at') }}
+),
+
+touched_contacts as (
+    select changed_value as contact_id from {{ changed('fct_nps_responses', 'contact_id') }} as answers
+    union
+    select changed_value from {{ changed('int_follow_ups', 'contact_id') }} as follow_ups
+    union
+    select contact_id from moved_follow_ups
+    union
+    select contact_id from {{ ref('fct_nps_responses') }}
+    where {{ has_passed('submitted_at') }}
+),
+
+touched_accounts as (
+    select changed_value as account_id from {{ changed('dim_accounts', 'account_id') }} as accounts
+    union
+    select changed_value from {{ changed('int_follow_ups', 'account_id') }} as follow_ups
+    union
+    select account_id from moved_follow_ups
+    union
+    select account_id from {{ ref('dim_accounts') }}
+    where owner_id in {{ changed('int_acting_owners', 'owner_id') }}
+),
+
+affected as (
+    select response_id from touched
+    where response_id is not null
+    union
+    select response_id from {{ this }}
+    where
+        contact_id in (select touched_contacts.contact_id from touched_contacts)
+        or account_id in (select touched_accounts.account_id from touched_accounts)
+        or {{ has_passed('due_at') }}
+        or opened_date < {{ first_case_date() }}
+),
+{% endif %}
+followed_up as (
     select
         response_id,
         survey_id,
@@ -12,8 +86,19 @@ with followed_up as (
         response_date,
         score,
         comment
-    from {{ ref('fct_nps_responses') }}
+    from
+        {{ concerned(
+            ref('fct_nps_responses'), 'response_id', affected,
+            [
+                'response_id', 'survey_id', 'survey_type', 'touchpoint', 'contact_id', 'account_id', 'owner_id',
+                'response_date', 'score', 'comment', 'category', 'submitted_at',
+            ]
+        ) }}
     where {{ is_case() }}
+),
+
+deadlines as (
+    select * from {{ concerned(ref('int_detractor_cases'), 'response_id', affected) }}
 ),
 
 cases as (
@@ -22,15 +107,7 @@ cases as (
         deadlines.opened_at,
         deadlines.due_at
     from followed_up
-    left join {{ ref('int_detractor_cases') }} as deadlines on followed_up.response_id = deadlines.response_id
-),
-
-follow_ups as (
-    select * from {{ ref('int_follow_ups') }}
-    where
-        fault is null
-        and activity_type in ({{ literals(var('follow_up').activity_types) }})
-        and contacted_at <= {{ as_of_moment() }}
+    left join deadlines on followed_up.response_id = deadlines.response_id
 ),
 
 -- What names an answer followed up that one; what names a person, all that this person had answered in the days before;
@@ -50,6 +127,7 @@ matched as (
     inner join follow_ups on cases.{{ key }} = follow_ups.{{ key }}
     where
         {{ condition }}
+        and follow_ups.contacted_at <= {{ as_of_moment() }}
         and follow_ups.contacted_at >= cases.opened_at
         {%- if key != 'response_id' %}
         and follow_ups.created_at >= cases.opened_at
@@ -98,7 +176,12 @@ answers as (
         submitted_at,
         score,
         category
-    from {{ ref('fct_nps_responses') }}
+    from
+        {{ concerned(
+            ref('fct_nps_responses'), 'contact_id', 'select cases.contact_id from cases',
+            ['response_id', 'contact_id', 'survey_type', 'submitted_at', 'score', 'category', 'response_date'],
+            condition='response_date >= ' ~ first_case_date()
+        ) }}
     where
         contact_id in (select cases.contact_id from cases)
         and response_date >= {{ first_case_date() }}
@@ -134,7 +217,7 @@ themes as (
     select
         response_id,
         {{ joined('theme', ', ') }} as themes
-    from {{ ref('int_answer_themes') }}
+    from {{ concerned(ref('int_answer_themes'), 'response_id', affected) }}
     where category = 'detractor' and response_date >= {{ first_case_date() }}
     group by response_id
 ),
@@ -199,4 +282,4 @@ final as (
     left join themes on contacted.response_id = themes.response_id
 )
 
-select * from final
+{{ with_removed_keys('final', 'response_id') }}
