@@ -2,7 +2,7 @@
 
 Both start from the same lake and end in the same tables, which are compared row for row; then ten usual dashboard
 queries are timed on the published file, the guards are measured, and a day's batch is loaded and built upon it all.
-Where Spark is installed, it builds the same beside DuckDB. Data tests take their own time and are left out. How well
+dbt's data tests are measured by themselves. Where Spark is installed, it builds the same beside DuckDB. How well
 comments are classified is measured on labelled ones.
 """
 
@@ -37,7 +37,7 @@ from orchestration import loader
 from orchestration.publish import publish, settle_log
 from orchestration.served_file import published_relations
 from orchestration.settings import ROOT, Settings
-from orchestration.sources import dbt_vars, load_sources
+from orchestration.sources import SEEDS_AND_MODELS, dbt_vars, load_sources
 from seeds.generate import generate
 
 INVITATIONS_PER_ANSWER = 5
@@ -147,6 +147,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
     table.add_row("ratio", *(f"{one / other:.2f}" for one, other in pairs), "")
     console.print(table)
     console.print(slowest(models))
+    console.print(testing(settings))
     print_themes(settings, answers, console)
 
     differences = differing_tables(settings.warehouse, handwritten, console)
@@ -169,6 +170,7 @@ def compare(folder: Path, answers: int, console: Console) -> int:
             f"{by_batch.peak_bytes / 2**30:.2f} GB; "
             f"its models took {in_models:,.1f} s, {100 * share:.1f} % of the full build"
         )
+        console.print(testing(settings))
         console.print(publishing(settings))
     if differences:
         console.print(f"[bold red]What should be equal differs in {', '.join(differences)}[/]")
@@ -317,10 +319,20 @@ def deliver_batch(landing: Path, days: int) -> int:
 
 def build(settings: Settings) -> tuple[Cost, list[tuple[str, float]]]:
     """Build seeds and models with dbt; what it took, and each of them with its seconds."""
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    command = [dbt, "build", "--exclude-resource-type", "test", "unit_test", *dbt_vars(load_sources(settings))]
-    cost = run_measured(command, settings.environment())
+    cost = run_dbt(settings, *SEEDS_AND_MODELS)
     return cost, model_seconds(settings.dbt_target / "run_results.json")
+
+
+def testing(settings: Settings) -> str:
+    """Run the data tests as a build does: of all rows, or of those touched since the publication before."""
+    cost = run_dbt(settings, "build", "--resource-type", "test")
+    return f"data tests took {cost.seconds:,.1f} s, {cost.cpu_seconds:,.1f} s CPU, {cost.peak_bytes / 2**30:.2f} GB"
+
+
+def run_dbt(settings: Settings, *arguments: str) -> Cost:
+    """Run a dbt command to its end; what it took."""
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    return run_measured([dbt, *arguments, *dbt_vars(load_sources(settings))], settings.environment())
 
 
 def compare_engines(settings: Settings, on_duckdb: Cost, console: Console) -> list[str]:
