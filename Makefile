@@ -109,7 +109,7 @@ test-superset: setup .superset/.installed ## import the bundle into a real Super
 spark: .spark/.installed ## build every model on Spark from the same lake (needs Java 17): make spark [ARGS=<dbt command>]
 	@.spark/bin/python -m orchestration.spark $(ARGS)
 
-test-spark: setup .spark/.installed ## build four batches on Spark and on DuckDB, and compare (needs Java 17)
+test-spark: setup .spark/.installed ## build five batches on Spark, one of them interrupted, and on DuckDB, and compare (needs Java 17)
 	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark/test_spark.py
 
 test-spark-cluster: setup .spark/.installed ## build on a Spark cluster that loses a worker meanwhile, and compare (needs Java 17)

@@ -253,10 +253,12 @@ def _validate(database: Path, suite: str, checks: Sequence[Check], run_id: str) 
     documents: list[ExpectationSuiteValidationResult] = []
     with _datasource(database) as source:
         for check in checks:
-            rows = _rows(source, check) if check.is_per_row else []
+            rows = _rows(source, check) if check.is_per_row or check.weight else []
             if check.is_per_row and not rows:
                 continue  # nothing to judge, which Great Expectations would call a failure
             document = _run(source, _only_used_rules(check, rows), max(len(rows), UNEXPECTED_ROWS_SHOWN))
+            if check.weight:
+                _weigh(document, rows, check.weight)
             document.meta["run_id"] = RunIdentifier(run_name=run_id, run_time=checked_at)
             documents.append(document)
             for result in document.results:
@@ -286,6 +288,8 @@ def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSui
     result_format: dict[str, Any] = {"result_format": "COMPLETE", "partial_unexpected_count": rows_shown}
     if check.is_per_row:
         result_format["unexpected_index_column_names"] = ["table_name", "item"]
+    elif check.weight:
+        result_format["unexpected_index_column_names"] = [check.weight]
     batch = asset.add_batch_definition_whole_table("all").get_batch()
     document = batch.validate(check.suite, result_format=result_format)
     for result in document.results:
@@ -295,6 +299,28 @@ def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSui
             if isinstance(fault, dict) and fault.get("raised_exception"):
                 raise RuntimeError(f"{check.suite.name}: {fault['exception_message']}")
     return document
+
+
+def _weigh(document: ExpectationSuiteValidationResult, rows: Sequence[dict[str, Any]], weight: str) -> None:
+    """Count what the rows stand for, so that neither a result nor a page tells of the rows themselves."""
+    total = sum(row[weight] for row in rows)
+    for result in document.results:
+        outcome = result.result
+        if "unexpected_count" in outcome:
+            failed = sum(row[weight] for row in _failed_rows(outcome))
+            percent = 100 * failed / total if total else None
+            outcome |= {"element_count": total, "unexpected_count": failed, "unexpected_percent": percent}
+        elif outcome["observed_value"] is None:
+            outcome["observed_value"] = 0  # the sum of no rows
+
+
+def _failed_rows(outcome: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that failed, by the columns that name them."""
+    named = outcome.get("partial_unexpected_index_list") or []
+    # Great Expectations caps its lists; a row beyond the cap must not count as passed.
+    if len(named) != (outcome["unexpected_count"] or 0):
+        raise RuntimeError(f"{len(named)} failed rows are named, {outcome['unexpected_count']} were found")
+    return named
 
 
 def _described(result: ExpectationValidationResult) -> dict[str, Any]:
@@ -343,11 +369,7 @@ def _examples(rows: Sequence[Any]) -> str | None:
 
 def _judged_rows(result: ExpectationValidationResult, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     configuration, outcome = result.expectation_config, result.result
-    named = outcome.get("partial_unexpected_index_list") or []
-    # Great Expectations caps its lists; a file beyond the cap must not count as passed.
-    if len(named) != outcome["unexpected_count"]:
-        raise RuntimeError(f"{len(named)} failed rows are named, {outcome['unexpected_count']} were found")
-    failed = {(row["table_name"], row["item"]) for row in named}
+    failed = {(row["table_name"], row["item"]) for row in _failed_rows(outcome)}
     for row in rows:
         if configuration.meta["rule"] in (None, row.get("rule")):
             is_success = (row["table_name"], row["item"]) not in failed

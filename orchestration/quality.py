@@ -70,12 +70,16 @@ def _record(result: "CheckResult") -> dg.TableRecord:
     )
 
 
+def results_of(key: dg.AssetCheckKey, results: Sequence["CheckResult"]) -> list["CheckResult"]:
+    """Those a check shows: of its table all, or those of its figure. A column of another table may be called so too."""
+    table = ".".join(key.asset_key.path)
+    return [result for result in results if result.table_name == table and key.name in (CHECK_NAME, result.column_name)]
+
+
 def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
     """One check per guarded table and per figure, all in one pass over the warehouse after dbt built it."""
-    checks = {dg.AssetCheckKey(dg.AssetKey(table.split(".")), CHECK_NAME): table for table in GUARDED_TABLES}
-    figures = {
-        dg.AssetCheckKey(dg.AssetKey(table.split(".")), figure): figure for figure, table in FIGURE_TABLES.items()
-    }
+    checks = [dg.AssetCheckKey(dg.AssetKey(table.split(".")), CHECK_NAME) for table in GUARDED_TABLES]
+    figures = [dg.AssetCheckKey(dg.AssetKey(table.split(".")), figure) for figure, table in FIGURE_TABLES.items()]
 
     @dg.multi_asset_check(
         name="guard",
@@ -88,7 +92,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
             )
             for key, about in [
                 *((key, "Score validity, figures that add up, nothing lost.") for key in checks),
-                *((key, f"The figure: {FIGURES[figure].meaning}.") for key, figure in figures.items()),
+                *((key, f"The figure: {FIGURES[key.name].meaning}.") for key in figures),
             ]
         ],
         can_subset=True,
@@ -106,11 +110,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
         else:
             stamp.approve()
         for key in sorted(context.selected_asset_check_keys):
-            results = [
-                result
-                for result in outcome.checks
-                if (result.column_name == figures[key] if key in figures else result.table_name == checks[key])
-            ]
+            results = results_of(key, outcome.checks)
             failed = [result for result in results if not result.is_success]
             for result in failed:
                 context.log.log("ERROR" if result.is_blocking else "WARNING", result.sentence)

@@ -25,8 +25,9 @@ from orchestration.register import registered_loads
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ConfigError, Settings
 from orchestration.sources import SEEDS_AND_MODELS, dbt_arguments, load_sources
 
-# What the publication log is written from, beside what is published.
-LOGGED = (
+# What is read of a build beside what is published: by the guards the first, by the publication log the others.
+ALSO_READ = (
+    "intermediate.int_answer_scores",
     "staging.stg_lake__loads",
     "intermediate.int_answer_states",
     "intermediate.int_answer_changes",
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     common = [*dbt_arguments(load_sources(settings)), "--target", "spark"]
     commands = [list(arguments or SEEDS_AND_MODELS)]
     if commands[0][0] == "build":
-        what = {"folder": str(settings.spark_tables), "schemas": PUBLISHED_SCHEMAS, "others": LOGGED}
+        what = {"folder": str(settings.spark_tables), "schemas": PUBLISHED_SCHEMAS, "others": ALSO_READ}
         # The results of the build stay where they are looked for.
         commands.append(["--no-write-json", "run-operation", "write_tables", "--args", json.dumps(what)])
     for command in commands:

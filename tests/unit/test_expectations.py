@@ -37,11 +37,15 @@ DELIGHTED = LoadProfile(score="score", time="created_at", where="survey_type = '
 WAREHOUSE = """
     create schema marts;
     create schema quality;
+    create schema intermediate;
     create table marts.fct_nps_responses as
     select
         (number % 11)::double as score,
         case when score >= 9 then 'promoter' when score >= 7 then 'passive' else 'detractor' end as category
     from range(110) numbers (number);
+
+    create view intermediate.int_answer_scores as
+    select score, category, count(*) as answers from marts.fct_nps_responses group by score, category;
 
     create table marts.nps_by_segment_period as
     with regions as (
@@ -277,6 +281,22 @@ def test_a_fault_in_the_marts_is_reported(
     assert failed[0].unexpected_count != 0
     if observed is not None:
         assert observed in str(failed[0].observed_value)
+
+
+def test_answers_are_counted_not_the_rows_that_say_how_many_they_are(tmp_path: Path, thresholds: Thresholds) -> None:
+    """Also where more scores are wrong than Great Expectations lists."""
+    warehouse = _warehouse(
+        tmp_path,
+        "insert into marts.fct_nps_responses select 11 + number // 3, 'promoter' from range(690) numbers (number)",
+    )
+
+    validation = validate_marts(warehouse, thresholds, "run")
+
+    (failed,) = [check for check in validation.checks if not check.is_success]
+    assert (failed.column_name, failed.unexpected_count, failed.unexpected_percent) == ("score", 690, 86.25)
+    assert {check.observed_value for check in validation.checks if check.column_name == "answers"} == {"800"}
+    index = build_data_docs(validation, tmp_path / "docs")
+    assert "690 unexpected values found. 86.25% of 800 total rows." in index.with_name("marts-answers.html").read_text()
 
 
 def test_scores_that_are_withheld_are_not_judged(tmp_path: Path, thresholds: Thresholds) -> None:

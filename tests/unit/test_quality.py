@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import duckdb
 import pytest
 
 from expectations.validation import CheckResult
-from orchestration.quality import as_check_result, has_come_due, has_turned_late
+from orchestration.quality import CHECK_NAME, as_check_result, has_come_due, has_turned_late, results_of
 
 
 @pytest.mark.parametrize(
@@ -70,26 +71,41 @@ def test_a_case_that_comes_due_is_news_once(tmp_path: Path) -> None:
     assert not has_come_due(serving, due + timedelta(seconds=1))
 
 
-def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -> None:
-    def result(item: str, is_success: bool) -> CheckResult:
-        return CheckResult(
-            run_id="run",
-            checked_at=datetime.now(UTC),
-            suite="marts",
-            table_name="quality.quality_figures",
-            item=item,
-            column_name="response_rate",
-            expectation="expect_column_values_to_be_between",
-            severity="warn",
-            is_success=is_success,
-            observed_value="0.0100",
-            unexpected_count=0,
-            unexpected_percent=None,
-            threshold="must be at least 2.0%",
-            owner="Ann",
-            action="Look.",
-        )
+def result(item: str, is_success: bool) -> CheckResult:
+    return CheckResult(
+        run_id="run",
+        checked_at=datetime.now(UTC),
+        suite="marts",
+        table_name="quality.quality_figures",
+        item=item,
+        column_name="response_rate",
+        expectation="expect_column_values_to_be_between",
+        severity="warn",
+        is_success=is_success,
+        observed_value="0.0100",
+        unexpected_count=0,
+        unexpected_percent=None,
+        threshold="must be at least 2.0%",
+        owner="Ann",
+        action="Look.",
+    )
 
+
+def test_a_column_of_a_table_is_not_the_figure_of_that_name() -> None:
+    figure = replace(result("relationship", is_success=True), column_name="answers")
+    column = replace(figure, table_name="marts.fct_nps_responses", expectation="expect_column_sum_to_be_between")
+    shown = {
+        (table, name): results_of(dg.AssetCheckKey(dg.AssetKey(table.split(".")), name), [figure, column])
+        for table, name in [
+            (figure.table_name, "answers"),
+            (figure.table_name, "tens"),
+            (column.table_name, CHECK_NAME),
+        ]
+    }
+    assert list(shown.values()) == [[figure], [], [column]]
+
+
+def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -> None:
     failed = result("b", is_success=False)
     check = as_check_result(
         dg.AssetKey("figures"),
