@@ -112,7 +112,7 @@ spark: .spark/.installed ## build every model on Spark from the same lake (needs
 test-spark: setup .spark/.installed ## build five batches on Spark, one of them interrupted, and on DuckDB, and compare (needs Java 17)
 	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark/test_spark.py
 
-test-spark-cluster: setup .spark/.installed ## build on a Spark cluster that loses a worker meanwhile, and compare (needs Java 17)
+test-spark-cluster: setup .spark/.installed ## build on a Spark cluster that loses a worker meanwhile, then a batch, and compare (needs Java 17)
 	@NPS_SPARK=.spark/bin $(BIN)/pytest tests/spark/test_cluster.py
 
 postgres: setup ## build every model on PostgreSQL from the same lake (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE)

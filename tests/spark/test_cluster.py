@@ -2,6 +2,7 @@
 
 A master, two workers and a Thrift server of Spark's, each a process of its own on this machine, and a dbt that knows of
 the server alone. What the worker was computing when it was killed, and what it kept for others, is gone with it.
+A batch follows, on the worker that is left.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import pytest
 from orchestration.settings import ROOT, Settings
 from orchestration.spark import REQUIRED, SMALL
 from tests.every_tool import EveryTool
-from tests.spark.test_spark import BINARIES
+from tests.spark.test_spark import BINARIES, was_full
 
 pytestmark = pytest.mark.skipif(not BINARIES, reason="make test-spark-cluster runs it, in an environment of its own")
 
@@ -116,37 +117,45 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def build(settings: Settings, spark: Cluster, *, loses_worker: bool) -> None:
+    """Run a dbt that knows of the server alone; once it has built some models, a worker is killed."""
+    said: list[str] = []
+    models = 0
+    with subprocess.Popen(
+        [f"{BINARIES}/python", "-m", "orchestration.spark"],
+        cwd=ROOT,
+        env=os.environ | settings.environment() | {"NPS_SPARK_SERVER": spark.server},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            said.append(line)
+            if "OK created sql" in line:
+                models += 1
+                if models == MODELS_BEFORE_THE_LOSS and loses_worker:
+                    kill(spark.workers[0])
+    assert process.returncode == 0, "".join(said[-100:])
+    assert models > MODELS_BEFORE_THE_LOSS + 50
+
+
 def test_a_cluster_that_loses_a_worker_builds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
     company = EveryTool(tmp_path, seed=1)
-    company.deliver(1.0)
-    company.change(1)
-    company.exclude()
-    company.load()
-    monkeypatch.setenv("NPS_BUILT_AT", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
     folder = tmp_path / "cluster"
     folder.mkdir()
     with ThreadPoolExecutor() as beside, cluster(company.settings, folder) as spark:
-        building = beside.submit(company.build, company.incremental)
-        said: list[str] = []
-        models = 0
-        with subprocess.Popen(
-            [f"{BINARIES}/python", "-m", "orchestration.spark"],
-            cwd=ROOT,
-            env=os.environ | company.settings.environment() | {"NPS_SPARK_SERVER": spark.server},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            assert process.stdout
-            for line in process.stdout:
-                said.append(line)
-                if "OK created sql" in line:
-                    models += 1
-                    if models == MODELS_BEFORE_THE_LOSS:
-                        kill(spark.workers[0])
-        assert process.returncode == 0, "".join(said[-100:])
-        building.result()
-        assert models > MODELS_BEFORE_THE_LOSS + 50
-        assert "Lost executor" in spark.server_log.read_text(encoding="utf-8")
-        assert company.differences("Spark", company.settings.spark_tables) == {}
+        for batch in (1, 2):
+            company.deliver(1.0 if batch == 2 else 0.5)
+            company.change(batch)
+            company.exclude()
+            company.load()
+            monkeypatch.setenv("NPS_BUILT_AT", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
+            building = beside.submit(company.build, company.incremental)
+            build(company.settings, spark, loses_worker=batch == 1)
+            building.result()
+            assert "Lost executor" in spark.server_log.read_text(encoding="utf-8")
+            assert was_full(folder / "warehouse") == (batch == 1)
+            assert company.differences("Spark", company.settings.spark_tables) == {}
+            company.publish()
