@@ -268,6 +268,9 @@
     {%- set tracked = config.meta.tracked if config.materialized == 'incremental' else [] -%}
     {%- set candidates = [config.unique_key] if equal_in is none else equal_in + [equal_in | join(" || ':' || ")] -%}
     {%- set found = candidates | select('in', tracked or []) | list -%}
+    {%- if not found -%}
+        {{- return(relation) -}}
+    {%- endif -%}
     {%- set query -%}
         select
             last_publication.built_at,
@@ -277,18 +280,26 @@
             count(case
                 when model_name = '{{ relation.identifier }}' and is_full
                     and model_builds.built_at > last_publication.built_at then 1
-            end)
+            end),
+            -- Touched values are written down as texts.
+            coalesce((
+                select data_type from duckdb_columns()
+                where
+                    schema_name = '{{ relation.schema }}'
+                    and table_name = '{{ relation.identifier }}'
+                    and column_name = {{ text_literal(found[0]) }}
+            ), 'VARCHAR')
         from builds.model_builds
         cross join builds.last_publication
         where last_publication.built_at is not null
         group by last_publication.built_at
     {%- endset -%}
-    {%- set known = asked_once(query) if found else [] -%}
-    {%- if not known or known[0].values()[1:] | list != [1, 0] -%}
+    {%- set known = asked_once(query) -%}
+    {%- if not known or known[0].values()[1:3] | list != [1, 0] -%}
         {{- return(relation) -}}
     {%- endif -%}
     {%- set touched -%}
-        select changed_value from builds.changes
+        select cast(changed_value as {{ known[0][3] }}) as touched_value from builds.changes
         where
             model_name = '{{ relation.identifier }}'
             and column_name = {{ text_literal(found[0]) }}
