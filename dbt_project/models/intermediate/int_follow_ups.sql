@@ -6,17 +6,15 @@
     meta = {'present': 'activity_type', 'tracked': ['response_id', 'contact_id', 'account_id']}
 ) }}
 {%- set activities %}
-    with {{ latest_deliveries('requesters', ['source_system', 'source_contact_id']) }}
-
     select
         activities.*,
-        coalesce(activities.contact_email, latest.contact_email) as known_email,
-        coalesce(activities.source_account_id, latest.source_account_id) as named_account_id
+        coalesce(activities.contact_email, requesters.contact_email) as known_email,
+        coalesce(activities.source_account_id, requesters.source_account_id) as named_account_id
     from {{ ref('int_activities') }} as activities
-    left join latest
+    left join {{ ref('int_requesters') }} as requesters
         on
-            activities.source_system = latest.source_system
-            and activities.source_contact_id = latest.source_contact_id
+            activities.source_system = requesters.source_system
+            and activities.source_contact_id = requesters.source_contact_id
     where
         activities.activity_type in (
             {{ literals(var('follow_up').activity_types + var('advocacy').activity_types) }}
