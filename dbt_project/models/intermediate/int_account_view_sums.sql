@@ -1,6 +1,6 @@
--- Grain: one survey type in one period (quarter, year) for one value of each segment of accounts together, with sums over
--- the accounts that answered: what the scores of nps_account_views are made of. In an incremental build the periods are
--- summed again in which an answer came, went or moved, or an account that answered ended otherwise.
+-- Grain: one survey type in one period (quarter, year) for one value of each segment of accounts together, with sums
+-- over the accounts that answered: what the scores of nps_account_views are made of. In an incremental build the
+-- periods are summed again in which an answer came, went or moved, or an account that answered ended otherwise.
 {{ config(
     materialized = 'incremental',
     unique_key = 'period_start',
