@@ -29,12 +29,14 @@ class Keyed:
 
     `tracked_by` are the models that write down which keys their batches touched (`meta.tracked`,
     dbt_project/macros/incremental.sql). By the `figures`, columns that are quickly read, the result is compared with
-    the warehouse.
+    the warehouse. A table with a `day` lies in the order of time, and is looked up on those days alone which rows left
+    or came to (`meta.differences`).
     """
 
     key: str
     tracked_by: tuple[str, ...]
     figures: str
+    day: str | None = None
 
 
 KEYED = {
@@ -44,8 +46,12 @@ KEYED = {
     ),
     "marts.dim_accounts": Keyed("account_id", ("dim_accounts",), figures="account_id"),
     "marts.dim_contacts": Keyed("contact_id", ("dim_contacts",), figures="contact_id"),
-    "marts.fct_nps_responses": Keyed("response_id", ("fct_nps_responses",), figures="response_date, score"),
-    "marts.fct_survey_invitations": Keyed("invitation_id", ("fct_survey_invitations",), figures="sent_date, outcome"),
+    "marts.fct_nps_responses": Keyed(
+        "response_id", ("fct_nps_responses",), figures="response_date, score", day="response_date"
+    ),
+    "marts.fct_survey_invitations": Keyed(
+        "invitation_id", ("fct_survey_invitations",), figures="sent_date, outcome", day="sent_date"
+    ),
     "marts.nps_by_account": Keyed(
         "account_id", ("nps_by_account",), figures="survey_type, contacts_asked, trailing_nps"
     ),
@@ -142,7 +148,7 @@ def update(
         if name not in KEYED:
             tables[name] = _copy_table(connection, name)
             continue
-        _replace_touched(connection, name, is_view=is_view)
+        _replace_touched(connection, name, built_at, is_view=is_view)
         figures = [_figures(connection, database, name) for database in ("warehouse", "published")]
         if figures[0] != figures[1]:
             logging.getLogger(__name__).warning("%s by difference is not what the warehouse holds: %s", name, figures)
@@ -223,9 +229,13 @@ def _find_touched(connection: duckdb.DuckDBPyConnection, built_at: datetime) -> 
     return dict.fromkeys(KEYED, 0) | dict(counted)
 
 
-def _replace_touched(connection: duckdb.DuckDBPyConnection, name: str, *, is_view: bool) -> None:
-    key = KEYED[name].key
-    touched = f"{key} in (select key from touched where table_name = {literal(name)})"
+def _replace_touched(connection: duckdb.DuckDBPyConnection, name: str, built_at: datetime, *, is_view: bool) -> None:
+    table = KEYED[name]
+    on_its_days = "true"
+    if table.day:
+        differences = f"warehouse.builds.{table.tracked_by[0]}_differences"
+        on_its_days = f"{table.day} in (select {table.day} from {differences} where built_at > '{built_at}')"
+    touched = f"{on_its_days} and {table.key} in (select key from touched where table_name = {literal(name)})"
     # The keys are looked up in one narrow pass; otherwise all columns of all rows are read. A view has no row numbers.
     found = touched if is_view else f"rowid in (select rowid from warehouse.{name} where {touched})"
     connection.execute(f"delete from published.{name} where {touched}")

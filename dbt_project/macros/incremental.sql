@@ -425,8 +425,13 @@ having count(*) > 1
     {%- for column in tracked -%}
         {%- do old_columns.append('cast(' ~ column ~ ' as varchar) as tracked_' ~ loop.index) -%}
     {%- endfor %}
+    {%- set day = config.get('meta').day -%}
+    {%- set on_its_days = day ~ ' in (select ' ~ day ~ ' from ' ~ batch ~ ')' if day else 'true' %}
+    -- What all models change is written into the file at the end, once, and not after each.
+    set global checkpoint_threshold = '1GB';
     create or replace temporary table replaced as
-    select * from {{ rows_of(target, key, 'select ' ~ key ~ ' from ' ~ batch, old_columns) }} as replaced_rows;
+    select *
+    from {{ rows_of(target, key, 'select ' ~ key ~ ' from ' ~ batch, old_columns, on_its_days) }} as replaced_rows;
     {{ note_build(is_full=false) }};
     {% for column in tracked %}
     insert into builds.changes

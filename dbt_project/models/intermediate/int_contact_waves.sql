@@ -9,6 +9,7 @@
     }
 ) }}
 {%- set affected = 'select contact_id from affected' %}
+{%- set is_in_waves = 'survey_type in (' ~ literals(var('waves')) ~ ')' %}
 
 with waves as (
     select distinct
@@ -42,9 +43,10 @@ seen as (
     from
         {{ concerned(
             ref('fct_nps_responses'), 'contact_id', affected,
-            ['survey_id', 'survey_type', 'response_date', 'contact_id', 'account_id', 'submitted_at', 'category']
+            ['survey_id', 'survey_type', 'response_date', 'contact_id', 'account_id', 'submitted_at', 'category'],
+            condition=is_in_waves
         ) }}
-    where contact_id is not null and survey_type in ({{ literals(var('waves')) }})
+    where contact_id is not null and {{ is_in_waves }}
     union all
     select
         survey_id,
@@ -56,11 +58,12 @@ seen as (
     from
         {{ concerned(
             ref('fct_survey_invitations'), 'contact_id', affected,
-            ['survey_id', 'survey_type', 'sent_date', 'contact_id', 'account_id', 'delivered_at', 'outcome']
+            ['survey_id', 'survey_type', 'sent_date', 'contact_id', 'account_id', 'delivered_at', 'outcome'],
+            condition=is_in_waves
         ) }}
     where
         contact_id is not null
-        and survey_type in ({{ literals(var('waves')) }})
+        and {{ is_in_waves }}
         and delivered_at is not null
         and outcome not in ('answered', 'ineligible')
 ),

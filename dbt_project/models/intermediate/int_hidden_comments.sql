@@ -40,13 +40,19 @@ commented as (
     where decision = 'counted' and comment is not null
 ),
 
-known_names as (
-    select distinct lower(person_name) as person_name
-    from {{ ref('int_names') }}
-),
-
 phrases as (
     {{ name_phrases('commented', 'comment', ['response_id']) }}
+),
+
+respondents as (
+    select
+        respondent_key,
+        contact_email
+    from
+        {{ concerned(
+            ref('int_respondents'), 'respondent_key', 'select respondent_key from commented',
+            ['respondent_key', 'contact_email']
+        ) }}
 ),
 
 own_names as (
@@ -55,7 +61,7 @@ own_names as (
         commented.comment,
         names.person_name
     from commented
-    inner join {{ ref('int_respondents') }} as respondents on commented.respondent_key = respondents.respondent_key
+    inner join respondents on commented.respondent_key = respondents.respondent_key
     inner join {{ ref('int_names') }} as names on respondents.contact_email = names.contact_email
 ),
 
@@ -65,10 +71,10 @@ own_parts as (
 
 found as (
     select
-        phrases.response_id,
-        phrases.phrase as words
+        response_id,
+        phrase as words
     from phrases
-    inner join known_names on lower(phrases.phrase) = known_names.person_name
+    where lower(phrase) in (select lower(person_name) from {{ ref('int_names') }})
     union
     select
         response_id,

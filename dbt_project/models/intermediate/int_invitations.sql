@@ -3,7 +3,7 @@
     materialized = 'incremental',
     unique_key = 'coalesce(group_id, invitation_id)' if are_groups_invited() else 'invitation_id',
     meta = {'present': 'load_id', 'tracked': [
-        'invitation_id', 'source_account_id', "load_id || ':' || source_line", quarter_hour('sent_at'),
+        'invitation_id', 'respondent_key', 'source_account_id', "load_id || ':' || source_line", quarter_hour('sent_at'),
     ]}
 ) }}
 
@@ -62,5 +62,6 @@ final as (
 
 select
     *,
-    {{ key_hash(['invitation_id']) }} as invitation_id_hash
+    {{ key_hash(['invitation_id']) }} as invitation_id_hash,
+    {{ key_hash(['respondent_key']) }} as respondent_key_hash
 from final

@@ -11,22 +11,58 @@
 
 with
 {%- if is_incremental() %}
-affected as (
+judged_again as (
     select changed_value as response_id from {{ changed('int_delivered_answers', 'response_id') }} as answers
     union
     select changed_value from {{ changed('int_repeated_answers', 'response_id') }} as repeated
+),
+
+-- Whoever answers again has another answer before the next one: of the same person those are affected that follow one
+-- which was or is judged again.
+ladder_steps as (
+    select
+        answers.contact_id,
+        answers.survey_type,
+        answers.submitted_at,
+        answers.response_id,
+        judged_again.response_id is not null as is_judged_again
+    from {{ answers_of('contact_id', changed('int_delivered_answers', 'contact_id')) }} as answers
+    left join judged_again on answers.response_id = judged_again.response_id
+    where answers.decision = 'counted'
+    union all
+    select
+        contact_id,
+        survey_type,
+        submitted_at,
+        response_id,
+        true as is_judged_again
+    from
+        {{ rows_of(
+            this, 'response_id', 'select response_id from judged_again',
+            columns=['contact_id', 'survey_type', 'submitted_at', 'response_id']
+        ) }} as before_batch
+    where contact_id is not null
+),
+
+followed as (
+    select
+        response_id,
+        lag(is_judged_again) over (
+            partition by contact_id, survey_type
+            order by submitted_at, response_id
+        ) as follows_one_judged_again
+    from ladder_steps
+),
+
+affected as (
+    select response_id from judged_again
     union
     select changed_value from {{ changed('int_invitation_answers', 'response_id') }} as answered
     union
     select changed_value from {{ changed('int_hidden_comments', 'response_id') }} as hidden
     union
-    -- Who answers again has a new answer before or after each other one.
-    select response_id
-    from
-        {{ rows_of(
-            ref('int_delivered_answers'), 'contact_id', changed('int_delivered_answers', 'contact_id'),
-            columns=['contact_id', 'response_id']
-        ) }} as answering_again
+    select response_id from followed
+    where follows_one_judged_again
     union
     select response_id from {{ this }}
     where account_id in {{ changed('int_account_history', 'account_id') }}

@@ -4,19 +4,25 @@
     unique_key = 'invitation_id',
     meta = {
         'present': 'survey_id', 'tracked': ['invitation_id', 'contact_id', 'account_id'],
-        'differences': counted_facts().invitations.columns,
+        'differences': counted_facts().invitations.columns, 'day': 'sent_date',
     }
 ) }}
 
 with
 {%- if is_incremental() %}
-touched as (
+affected as (
     select changed_value as invitation_id from {{ changed('int_invitations', 'invitation_id') }} as invitations
     union
     select changed_value from {{ changed('int_invitation_answers', 'invitation_id') }} as answered
     union
-    select invitation_id from {{ ref('int_invitations') }}
-    where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+    select changed_value from {{ changed('int_invitations_too_soon', 'invitation_id') }} as too_soon
+    union
+    select invitation_id
+    from
+        {{ rows_of(
+            ref('int_invitations'), 'respondent_key', changed('int_respondents', 'respondent_key'),
+            columns=['invitation_id', 'respondent_key']
+        ) }} as of_respondents
     union
     select invitation_id from {{ ref('int_invitations') }}
     where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
@@ -38,49 +44,6 @@ touched as (
     select invitation_id from {{ this }}
     where contact_id in {{ changed('int_contacts', 'contact_id') }}
     {%- endif %}
-),
-
--- What comes, goes or moves between two invitations of a person changes whether the later one was within the rules.
-touched_contacts as (
-    select
-        contact_id,
-        min(sent_at) as first_sent_at
-    from (
-        select
-            contact_id,
-            sent_at
-        from
-            {{ rows_of(
-                this, 'invitation_id', 'select invitation_id from touched', columns=['contact_id', 'sent_at']
-            ) }} as before_batch
-        union all
-        select
-            respondents.contact_id,
-            invitations.sent_at
-        from {{ rows_of(ref('int_invitations'), 'invitation_id', 'select invitation_id from touched') }} as invitations
-        inner join {{ ref('int_respondents') }} as respondents
-            on invitations.respondent_key = respondents.respondent_key
-    ) as touched_times
-    where contact_id is not null
-    group by contact_id
-),
-
-of_touched_contacts as (
-    select *
-    from
-        {{ rows_of(
-            this, 'contact_id', 'select contact_id from touched_contacts',
-            columns=['invitation_id', 'contact_id', 'survey_type', 'sent_at', 'delivered_at']
-        ) }} as invitations
-),
-
-affected as (
-    select invitation_id from touched
-    union
-    select of_touched_contacts.invitation_id
-    from of_touched_contacts
-    inner join touched_contacts on of_touched_contacts.contact_id = touched_contacts.contact_id
-    where of_touched_contacts.sent_at >= touched_contacts.first_sent_at
 ),
 {% endif %}
 asked as (
@@ -120,93 +83,12 @@ opt_outs as (
     group by respondents.contact_id
 ),
 
--- What reached a person, read by itself: wide rows are dear to rank.
-reached as (
-    select
-        invitations.invitation_id,
-        respondents.contact_id,
-        surveys.survey_type,
-        invitations.sent_at
-    from {{ 'asked' if is_incremental() else ref('int_invitations') }} as invitations
-    inner join surveys
-        on
-            invitations.source_system = surveys.source_system
-            and invitations.source_survey_id = surveys.source_survey_id
-    inner join {{ 'respondents' if is_incremental() else ref('int_respondents') }} as respondents
-        on invitations.respondent_key = respondents.respondent_key
-    where invitations.delivered_at is not null
-    {%- if is_incremental() %}
-    union all
-    select
-        invitation_id,
-        contact_id,
-        survey_type,
-        sent_at
-    from of_touched_contacts
-    where delivered_at is not null and invitation_id not in (select invitation_id from affected)
-    {%- endif %}
-),
-
--- When others had reached the person before, in one order for every type: by the person's hash and the time alone,
--- which are sorted many times faster than texts. Of invitations at the same moment any may come first here.
-{%- set person = 'partition by ' ~ key_hash(['contact_id']) ~ ' order by sent_at' %}
-{%- set earlier = 'over (' ~ person ~ ' rows between unbounded preceding and 1 preceding)' %}
-
-ordered as (
-    select
-        invitation_id,
-        {{ key_hash(['contact_id']) }} as person_hash,
-        survey_type,
-        sent_at,
-        {%- for type in survey_types() %}
-        max(case when survey_type = '{{ type }}' then sent_at end) {{ earlier }} as {{ type }}_sent_at,
-        {%- endfor %}
-        max(sent_at) {{ earlier }} as any_sent_at,
-        lead(sent_at) over ({{ person }}) as next_sent_at
-    from reached
-    where sent_at is not null
-),
-
--- Most invitations are none of these.
-suspected as (
-    select *
-    from ordered
-    where
-        ordered.sent_at < {{ asked_again_at('ordered.survey_type', 'ordered') }}
-        or ordered.sent_at in (ordered.any_sent_at, ordered.next_sent_at)
-),
-
--- Of the same moment, the invitation's key decides: before it was what was before all of them, and those with lesser
--- keys.
-{%- set moment = 'partition by person_hash, sent_at' %}
-{%- set before_it = 'over (' ~ moment ~ ' order by invitation_id rows between unbounded preceding and 1 preceding)' %}
-
-spaced as (
-    select
-        invitation_id,
-        survey_type,
-        sent_at,
-        {%- for type in survey_types() %}
-        {%- set column = type ~ '_sent_at' %}
-        coalesce(
-            max(case when survey_type = '{{ type }}' then sent_at end) {{ before_it }},
-            case when count({{ column }}) over ({{ moment }}) = count(*) over ({{ moment }})
-                then min({{ column }}) over ({{ moment }}) end
-        ) as {{ column }},
-        {%- endfor %}
-        coalesce(
-            max(sent_at) {{ before_it }},
-            case when count(any_sent_at) over ({{ moment }}) = count(*) over ({{ moment }})
-                then min(any_sent_at) over ({{ moment }}) end
-        ) as any_sent_at
-    from suspected
-),
-
--- These alone are looked up.
 too_soon as (
-    select spaced.invitation_id
-    from spaced
-    where spaced.sent_at < {{ asked_again_at('spaced.survey_type', 'spaced') }}
+    select invitation_id
+    from
+        {{ concerned(
+            ref('int_invitations_too_soon'), 'invitation_id', 'select invitation_id from affected', ['invitation_id']
+        ) }}
 ),
 
 found as (
@@ -281,6 +163,39 @@ final as (
         {%- endfor %}
         *
     from found
+){% if is_incremental() %},
+
+-- The facts lie in the order of time, more or less: only the days are looked through on which something was or is.
+touched_days as (
+    select sent_date from final
+    union
+    select days.business_date as sent_date
+    from {{ ref('int_business_days') }} as days
+    inner join {{ changed('int_invitations', quarter_hour('sent_at')) }} as moved
+        on days.quarter_hour = cast(moved.changed_value as timestamp)
+),
+
+-- Each as it was and as it is: what has no row on a day any more is removed from it.
+places as (
+    select
+        invitation_id,
+        sent_date
+    from
+        {{ rows_of(
+            this, 'invitation_id', 'select invitation_id from affected', columns=['invitation_id', 'sent_date'],
+            condition='sent_date in (select sent_date from touched_days)'
+        ) }} as before_batch
+    union
+    select
+        invitation_id,
+        sent_date
+    from final
 )
 
-{{ with_removed_keys('final', 'invitation_id') }}
+select *
+from places
+left join final using (invitation_id, sent_date)
+{%- else %}
+
+select * from final
+{%- endif %}
