@@ -253,7 +253,7 @@ def deliver_batch(landing: Path, days: int) -> int:
     """What a day brings, 0.1 % of the answers: half are edited, a quarter new with their invitations, a quarter late.
 
     They are rows of the history, the new ones under keys of their own: at the time of the newest answers or, late and
-    edited, at their own within the last `days` of the history. Returns how many.
+    edited, at their own within the last `days` of the history, as the invitations are. Returns how many.
     """
     name = f"batch-{len(list(landing.glob('delighted/survey_responses/batch-*'))) + 1}"
     answers, requests = landing / "delighted" / "survey_responses", landing / "delighted" / "survey_requests"
@@ -276,7 +276,8 @@ def deliver_batch(landing: Path, days: int) -> int:
                 *,
                 hash(id) % 4 as kind
             from timed
-            where cast(created_at as bigint) > cast(newest as bigint) - {days} * 86400
+            where
+                cast(created_at as bigint) between cast(newest as bigint) - {days} * 86400 and cast(newest as bigint)
             order by hash(id, '{name}')
             limit (select count(*) // 1000 from answers)
             """
@@ -304,9 +305,15 @@ def deliver_batch(landing: Path, days: int) -> int:
                 where chosen.kind >= 2
                 union all
                 -- Sent and not answered: nine out of ten.
-                select requests.* replace (requests.id || '{name}' as id)
-                from requests
-                where hash(requests.id, '{name}') % 1000 = 0
+                (
+                    select requests.* replace (requests.id || '{name}' as id)
+                    from requests
+                    where
+                        try_cast(created_at as bigint)
+                        > (select cast(max(newest) as bigint) from chosen) - {days} * 86400
+                    order by hash(requests.id, '{name}')
+                    limit (select count(*) // 1000 from requests)
+                )
             ) to '{requests / name}.parquet' (format parquet)
             """
         )
