@@ -305,12 +305,18 @@
             and column_name = {{ text_literal(found[0]) }}
             and built_at > timestamp '{{ known[0][0] }}'
     {%- endset -%}
+    {#- A row that is equal to a touched one may be on any day. -#}
+    {%- set day = config.meta.day if equal_in is none else none -%}
+    {%- set touched_days -%}
+        select {{ day }} from builds.{{ relation.identifier }}_differences where built_at > timestamp '{{ known[0][0] }}'
+    {%- endset -%}
+    {%- set on_its_days = day ~ ' in (' ~ touched_days ~ ')' if day else 'true' -%}
     (
-        select * from {{ rows_of(relation, found[0], touched) }} as touched_rows
+        select * from {{ rows_of(relation, found[0], touched, condition=on_its_days) }} as touched_rows
         -- What is null is written down nowhere.
         union all
         select * from {{ relation }}
-        where {{ found[0] }} is null
+        where {{ found[0] }} is null{{ ' or ' ~ day ~ ' is null' if day }}
     ) as tested
 {%- endmacro %}
 

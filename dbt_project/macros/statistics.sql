@@ -225,15 +225,17 @@
 
 {#-
     CTEs that end in `name`: the columns of `cells`, one of which is p, and q over the cells of one `family` that have a
-    p: Benjamini & Hochberg (1995), JRSS B 57(1). Where p is empty, q means nothing.
+    p: Benjamini & Hochberg (1995), JRSS B 57(1). Where p is empty, so is q.
 -#}
 {% macro false_discovery_ctes(cells, family, name) -%}
+    -- Most cells of a large family have too few answers for a p: they are not sorted.
     ranked as (
         select
             *,
-            row_number() over (partition by {{ family | join(', ') }} order by p asc nulls last) as p_rank,
-            count(p) over (partition by {{ family | join(', ') }}) as family_size
+            row_number() over (partition by {{ family | join(', ') }} order by p asc) as p_rank,
+            count(*) over (partition by {{ family | join(', ') }}) as family_size
         from {{ cells }}
+        where p is not null
     ),
 
     {{ name }} as (
@@ -245,6 +247,14 @@
                 rows between unbounded preceding and current row
             ) as q
         from ranked
+        union all
+        select
+            *,
+            null as p_rank,
+            null as family_size,
+            null as q
+        from {{ cells }}
+        where p is null
     )
 {%- endmacro %}
 
@@ -266,9 +276,8 @@
 {#- p, q and whether they speak of more than chance, from a row of false_discovery_ctes(); `measure` goes before names. -#}
 {% macro significance_measures(cell, measure='') -%}
         {{ six_digits(cell ~ '.p') }} as {{ measure }}p_value,
-        {{ six_digits('case when ' ~ cell ~ '.p is not null then ' ~ cell ~ '.q end') }} as {{ measure }}q_value,
-        coalesce({{ cell }}.p is not null and {{ cell }}.q < {{ var('false_discovery_rate') }}, false)
-            as is_{{ measure }}significant
+        {{ six_digits(cell ~ '.q') }} as {{ measure }}q_value,
+        coalesce({{ cell }}.q < {{ var('false_discovery_rate') }}, false) as is_{{ measure }}significant
 {%- endmacro %}
 
 
