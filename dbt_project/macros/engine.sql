@@ -1172,7 +1172,10 @@
     )
 {%- endmacro %}
 
-{#- Materialized, or the planner reads all columns of all rows to join them first. -#}
+{#-
+    Materialized, or the planner reads all columns of all rows to join them first. The row numbers go through a list, or it
+    takes them for more than the rows that other conditions leave, and makes these into the hash table.
+-#}
 {% macro duckdb__rows_of(relation, key, keys, columns, condition) -%}
     {%- set is_hashed = has_column(relation, key ~ '_hash') -%}
     (
@@ -1180,7 +1183,7 @@
             select {{ columns | join(', ') }} from {{ relation }}
             where
                 rowid in (
-                    select rowid from {{ relation }}
+                    select unnest(list(rowid)) from {{ relation }}
                     where
                         {{ condition }}
                     {%- if is_hashed %}

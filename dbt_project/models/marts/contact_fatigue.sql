@@ -49,14 +49,13 @@ contacts as (
     select
         dim_contacts.*,
         coalesce(accounts.is_customer and not accounts.is_deleted, true) as is_of_customer
-    from {{ ref('dim_contacts') }} as dim_contacts
+    from (
+        select * from {{ concerned(ref('dim_contacts'), 'contact_id', affected) }}
+    ) as dim_contacts
     left join {{ ref('dim_accounts') }} as accounts on dim_contacts.account_id = accounts.account_id
     where
         not dim_contacts.is_staff
         and not dim_contacts.is_deleted
-        {%- if is_incremental() %}
-        and dim_contacts.contact_id in ({{ affected }})
-        {%- endif %}
 ),
 
 asked as (

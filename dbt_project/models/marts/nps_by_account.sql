@@ -136,14 +136,8 @@ people as (
     select
         account_id,
         count(*) as contacts
-    from {{ ref('dim_contacts') }}
-    where
-        account_id is not null
-        and not is_staff
-        and not is_deleted
-        {%- if is_incremental() %}
-        and account_id in ({{ affected }})
-        {%- endif %}
+    from {{ concerned(ref('dim_contacts'), 'account_id', affected, ['account_id', 'is_staff', 'is_deleted']) }}
+    where account_id is not null and not is_staff and not is_deleted
     group by account_id
 ),
 
