@@ -60,7 +60,7 @@ KEYED = {
     ),
 }
 # Replaced rows leave dead ones behind, and new ones stand out of the order of time: beyond this share of appended rows
-# the file is created anew.
+# a table is copied whole, and beyond it in all of them together the file is created anew.
 MAX_APPENDED = 0.2
 COMMENTS = {
     "table quality.publication": "One row: what this file was made from, and when.",
@@ -138,14 +138,14 @@ def update(
         return None
     touched = _find_touched(connection, built_at)
     appended = {name: known[name].appended + count for name, count in touched.items()}
-    if any(count > MAX_APPENDED * known[name].rows for name, count in appended.items()):
+    if sum(appended.values()) > MAX_APPENDED * sum(known[name].rows for name in KEYED):
         return None
 
     shutil.copyfile(served, file)
     connection.execute(f"attach {literal(file)} as published")
     tables = {}
     for name, is_view in published_relations(connection).items():
-        if name not in KEYED:
+        if name not in KEYED or appended[name] > MAX_APPENDED * known[name].rows:
             tables[name] = _copy_table(connection, name)
             continue
         _replace_touched(connection, name, built_at, is_view=is_view)

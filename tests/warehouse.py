@@ -27,6 +27,10 @@ def make_warehouse(settings: Settings) -> None:
             columns = f"n::varchar as {table.key}{figures}, 0 as version"
             warehouse.execute(f"create table {name} as select {columns} from range({PEOPLE}) as people (n)")
             warehouse.execute(f"comment on table {name} is 'One row per {table.key}.'")
+            if table.day:
+                warehouse.execute(
+                    f"create table builds.{table.tracked_by[0]}_differences (built_at timestamp, {table.day} integer)"
+                )
         columns = ", ".join(f"null::{kind} as {column}" for column, kind in FILES["numbers"].items())
         warehouse.execute(
             f"create table marts.nps_by_segment_period as select {columns}, true as is_complete_period, 0 as version"
@@ -69,6 +73,16 @@ def change(settings: Settings, built_at: datetime, version: int, *, is_tracked: 
         warehouse.begin()
         for name, table in KEYED.items():
             touched = f"{table.key} in ('{version}', '{version + 100}', '{version + 200}', 'new{version}')"
+            if table.day and is_tracked:
+                warehouse.execute(
+                    f"""
+                    insert into builds.{table.tracked_by[0]}_differences
+                    select ?, {table.day} from {name} where {touched}
+                    union all
+                    select ?, {version}
+                    """,
+                    [built_at, built_at],
+                )
             warehouse.execute(f"delete from {name} where {table.key} = '{version + 100}'")
             figures = "".join(f", {column} = {version}" for column in table.figures.split(", ") if column != table.key)
             warehouse.execute(f"update {name} set version = {version}{figures} where {touched}")

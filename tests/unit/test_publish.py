@@ -102,6 +102,18 @@ def test_the_file_is_created_anew_where_changes_are_not_known(
     assert published(settings, 2).is_new_file
 
 
+def test_a_table_of_which_much_changed_is_copied_whole(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with duckdb.connect(settings.warehouse) as warehouse:
+        warehouse.execute("delete from marts.nps_by_account where account_id > '104'")
+        note_build(warehouse, START + timedelta(days=1), is_full=True)
+    assert published(settings, 1).rows["marts.nps_by_account"] == 8
+    build(settings, 2)
+    monkeypatch.setattr(served_file, "MAX_APPENDED", 0.1)
+    assert not published(settings, 2).is_new_file
+    appended = dict(served_file.ask(settings.serving, "select table_name, appended_rows from quality.published_tables"))
+    assert {name for name in served_file.KEYED if not appended[name]} == {"marts.nps_by_account"}
+
+
 def test_a_disk_that_is_full_leaves_the_file_as_it_was(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings.serving.read_bytes()
     build(settings, 1)
