@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from orchestration.register import Load
 from orchestration.settings import ConfigError, Settings
 from orchestration.sources import Table, load_sources
 from tests.conftest import ROOT, SAMPLE
+from tests.integration.test_incremental import Builder, assert_same
 from tests.integration.vendor_apis import (
     KEY,
     Delighted,
@@ -872,6 +874,51 @@ def test_backfills_in_any_order_end_where_one_reading_ends(delighted: House, see
     assert len(distinct) in (10, 11), "each answer as it is, and the corrected one perhaps as it was"
 
 
+def test_months_chosen_in_dagster_leave_the_marts_of_a_rebuild(
+    delighted: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year of the sample company by the API, the later half first, then the earlier, then a month once more."""
+    import dagster as dg  # noqa: PLC0415
+
+    from orchestration.landing import landing_assets  # noqa: PLC0415
+
+    settings = delighted.settings
+    shutil.copytree(ROOT / "seeds" / "reference", settings.config_dir / "seeds" / "reference")
+    for table in ("people", "survey_requests"):  # which know no time of a change
+        shutil.copytree(SAMPLE / "delighted" / table, settings.landing / "delighted" / table)
+    exports = sorted((SAMPLE / "delighted" / "survey_responses").glob("2024-*.csv"))
+    rows = [row for path in exports for row in csv.DictReader(path.open(encoding="utf-8", newline=""))]
+    records = {row["id"]: _record(row) for row in rows if row["created_at"].isdigit()}
+    data(delighted).page_size = 100
+    data(delighted).answers[:] = records.values()
+    for name, value in delighted.environment.items():
+        monkeypatch.setenv(name, value)
+    _, asset = landing_assets(settings, {"delighted": delighted.extractor})
+    builder = Builder(settings)
+    for number, (first, last) in enumerate(
+        [("2024-07-01", "2024-12-31"), ("2024-01-01", "2024-06-30"), ("2024-03-01", "2024-03-31")]
+    ):
+        if number == 2:
+            for record in records.values():
+                if record["created_at"] in range(epoch("2024-03-05T00:00:00Z"), epoch("2024-03-09T00:00:00Z")):
+                    record |= {"score": 0, "updated_at": record["created_at"] + DAY}
+        days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        assert dg.materialize([asset], instance=dg.DagsterInstance.ephemeral(), tags=days).success
+        builder.load()
+        if number != 1:
+            builder.build(settings.warehouse)
+    rebuilt = tmp_path / "rebuilt.duckdb"
+    builder.build(rebuilt)
+    facts = assert_same(settings.warehouse, rebuilt)["marts.fct_nps_responses"]
+    assert len(facts) > 1000
+    with duckdb.connect(settings.warehouse, read_only=True) as connection:
+        query = "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"
+        assert connection.execute(query).fetchall() == [(True,), (False,)]
+        corrected = "select min(score), max(score), count(*) from marts.fct_nps_responses where response_date"
+        low, high, count = connection.execute(f"{corrected} between '2024-03-06' and '2024-03-07'").fetchall()[0]
+        assert (low, high) == (0, 0) and count > 2
+
+
 @pytest.mark.parametrize("source", ["zendesk", "salesforce"])
 def test_an_api_that_knows_no_end_is_cut_at_it(source: str, tmp_path: Path) -> None:
     """These give everything since a time: what is later is left out here."""
@@ -909,14 +956,8 @@ def test_the_lake_is_the_same_from_api_and_export(delighted: House, tmp_path: Pa
     exports = sorted((SAMPLE / "delighted" / "survey_responses").glob("*.csv"))[:6]
     rows = [row for path in exports for row in csv.DictReader(path.open(encoding="utf-8", newline=""))]
 
-    def value(column: str, text: str) -> Any:
-        if column in ("person_properties", "tags", "notes"):
-            return json.loads(text) if text else None
-        is_number = column in ("score", "created_at", "updated_at") and re.fullmatch(r"-?\d+", text)
-        return int(text) if is_number else text or None
-
     data(delighted).page_size = 100
-    api_rows = [{column: value(column, text) for column, text in row.items()} for row in rows]
+    api_rows = [_record(row) for row in rows]
     # The export repeats rows; an API has one record of each.
     data(delighted).answers[:] = [row for place, row in enumerate(api_rows) if row not in api_rows[:place]]
     delighted.succeed()
@@ -938,6 +979,18 @@ def test_the_lake_is_the_same_from_api_and_export(delighted: House, tmp_path: Pa
 
     assert len(content(delighted)) > 20
     assert content(delighted) == content(by_file)
+
+
+def _record(row: dict[str, str]) -> Record:
+    """A row of the export, as the API gives it."""
+
+    def value(column: str, text: str) -> Any:
+        if column in ("person_properties", "tags", "notes"):
+            return json.loads(text) if text else None
+        is_number = column in ("score", "created_at", "updated_at") and re.fullmatch(r"-?\d+", text)
+        return int(text) if is_number else text or None
+
+    return {column: value(column, text) for column, text in row.items()}
 
 
 def _same_json(cell: str | None) -> str | None:

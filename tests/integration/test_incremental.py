@@ -47,7 +47,47 @@ answers:
 EXCLUSIONS = f"{','.join(COLUMNS)}\n"
 
 
-class Company:
+class Builder:
+    """Loads and builds what lies in landing/, step by step."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        declare_results(settings.check_results)
+        settle_log(settings)
+
+    def load(self, loaded_at: datetime | None = None) -> None:
+        """Load what lies in landing/, now or as if it were then, as the pipeline does after its guard."""
+        tables = load_sources(self.settings).tables
+        with loader.lake_lock(self.settings.lake):
+            loader.prepare_lake(tables, self.settings.lake)
+            for table in tables:
+                for file in loader.new_files(table, self.settings.landing, self.settings.lake):
+                    time = loaded_at or datetime.now(UTC)
+                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, time):
+                        loader.commit(staged)
+
+    def dbt(self, *arguments: str, warehouse: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a dbt command in the warehouse given."""
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("dbt")), *arguments, *dbt_vars(load_sources(self.settings))],
+            env=os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)},
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    def build(self, warehouse: Path, *, killed_after: float | None = None) -> None:
+        """Seeds and models, in the warehouse given; or only as many as are built before the process is killed."""
+        try:
+            done = self.dbt(*SEEDS_AND_MODELS, warehouse=warehouse, timeout=killed_after)
+        except subprocess.TimeoutExpired:
+            return
+        assert done.returncode == 0, done.stdout[-5000:]
+
+
+class Company(Builder):
     """The sample company whose files come in batches, some rows changed on the way."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -59,13 +99,11 @@ class Company:
         (config / "vars.yml").write_text("sources: [delighted, salesforce, shop]\n", encoding="utf-8")
         with (config / "seeds" / "reference" / "surveys.csv").open("a", encoding="utf-8") as surveys:
             surveys.write("shop,shop,shop,Shop,episodic,,,\n")
-        self.settings = Settings(config_dir=config, data_dir=folder / "data")
+        super().__init__(Settings(config_dir=config, data_dir=folder / "data"))
         self.incremental = self.settings.warehouse
         self.full = folder / "full" / "warehouse.duckdb"
         self.full.parent.mkdir()
         self.undelivered = sorted(SAMPLE.rglob("*.csv"))
-        declare_results(self.settings.check_results)
-        settle_log(self.settings)
 
     def deliver(self, share: float) -> None:
         """Some of the files not delivered yet, in no order of theirs; of every third account no history."""
@@ -142,37 +180,6 @@ class Company:
             variables.write("promoter_minimum: 10\n")
         self.settings = replace(self.settings)  # reads its files again
 
-    def load(self, loaded_at: datetime | None = None) -> None:
-        """Load what lies in landing/, now or as if it were then, as the pipeline does after its guard."""
-        tables = load_sources(self.settings).tables
-        with loader.lake_lock(self.settings.lake):
-            loader.prepare_lake(tables, self.settings.lake)
-            for table in tables:
-                for file in loader.new_files(table, self.settings.landing, self.settings.lake):
-                    time = loaded_at or datetime.now(UTC)
-                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, time):
-                        loader.commit(staged)
-
-    def dbt(self, *arguments: str, warehouse: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a dbt command in the warehouse given."""
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("dbt")), *arguments, *dbt_vars(load_sources(self.settings))],
-            env=os.environ | self.settings.environment() | {"NPS_WAREHOUSE": str(warehouse)},
-            cwd=ROOT,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-        )
-
-    def build(self, warehouse: Path, *, killed_after: float | None = None) -> None:
-        """Seeds and models, in the warehouse given; or only as many as are built before the process is killed."""
-        try:
-            done = self.dbt(*SEEDS_AND_MODELS, warehouse=warehouse, timeout=killed_after)
-        except subprocess.TimeoutExpired:
-            return
-        assert done.returncode == 0, done.stdout[-5000:]
-
     def failed_tests(self, command: str, *tests: str) -> set[str]:
         """Those of some data tests that fail, by what dbt is told to do: build, or test."""
         only = ["--resource-type", "test"] if command == "build" else []
@@ -229,7 +236,7 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             company.publish()
     company.build(company.full)
     assert {"Ask ***"} == comments_of_the_shop(company.full)
-    assert_same(published(company.incremental), published(company.full))
+    assert len(assert_same(company.incremental, company.full)["marts.fct_nps_responses"]) > 2500
     monkeypatch.setattr(served_file, "MAX_APPENDED", 100)  # these batches are large
     assert not company.publish().is_new_file
     with duckdb.connect(str(company.incremental), read_only=True) as connection:
@@ -301,10 +308,11 @@ def comments_of_the_shop(warehouse: Path) -> set[str]:
         return {comment for (comment,) in connection.execute(query).fetchall()}
 
 
-def assert_same(incremental: dict[str, list[tuple[Any, ...]]], full: dict[str, list[tuple[Any, ...]]]) -> None:
-    """Table by table; the first rows that differ."""
-    assert len(full["marts.fct_nps_responses"]) > 2500
-    for name, rows in full.items():
-        if incremental[name] != rows:
-            extra, missing = set(incremental[name]) - set(rows), set(rows) - set(incremental[name])
+def assert_same(incremental: Path, full: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Table by table; the first rows that differ. Returns the rows."""
+    found, wanted = published(incremental), published(full)
+    for name, rows in wanted.items():
+        if found[name] != rows:
+            extra, missing = set(found[name]) - set(rows), set(rows) - set(found[name])
             pytest.fail(f"{name}: only incremental {list(extra)[:3]}, only full {list(missing)[:3]}")
+    return wanted
