@@ -74,7 +74,7 @@ found as (
         response_id,
         phrase as words
     from phrases
-    where lower(phrase) in (select lower(person_name) from {{ ref('int_names') }})
+    where lower(phrase) in (select lower(names.person_name) from {{ ref('int_names') }} as names)
     union
     select
         response_id,

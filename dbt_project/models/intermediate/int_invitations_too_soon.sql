@@ -121,7 +121,7 @@ ordered as (
 
 -- Most invitations are none of these.
 suspected as (
-    select *
+    select ordered.*
     from ordered
     where
         ordered.sent_at < {{ asked_again_at('ordered.survey_type', 'ordered') }}
