@@ -91,7 +91,8 @@ people_of_accounts as (
     group by survey_type, wave_number, account_key
 ),
 
--- What an account is worth is shared by its people, so that it is counted once.
+-- What an account is worth is shared by its people, so that it is counted once. Shares are decimals: sums of doubles
+-- would hang on their order.
 final as (
     select
         summed.account_key,
@@ -101,7 +102,9 @@ final as (
         summed.from_category,
         summed.to_category,
         summed.contacts,
-        coalesce(accounts.annual_revenue, 0) * 1e0 * summed.contacts / people_of_accounts.contacts as revenue
+        {{ six_digits(
+            'coalesce(accounts.annual_revenue, 0) * 1e0 * summed.contacts / people_of_accounts.contacts'
+        ) }} as revenue
     from summed
     inner join people_of_accounts
         on
