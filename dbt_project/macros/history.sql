@@ -54,30 +54,9 @@
 {%- endmacro %}
 
 
-{#-
-    The answers that may differ from what was published last, as a subquery: those a batch touched since. None, for all
-    of them, where this warehouse does not hold that build, or the fact was built in full after it.
--#}
+{#- The answers that may differ from what was published last, as touched_since() gives them; none, for all of them. -#}
 {% macro touched_since_publication() -%}
-    {%- set published = published_build() if keeps_builds() -%}
-    {%- set query -%}
-        select
-            count(case when model_name = 'int_answer_changes' and built_at = timestamp '{{ published }}' then 1 end),
-            count(case
-                when model_name = 'fct_nps_responses' and is_full and built_at > timestamp '{{ published }}' then 1
-            end)
-        from {{ builds_of(['int_answer_changes', 'fct_nps_responses']) }} as model_builds
-    {%- endset -%}
-    {%- set touched -%}
-        (
-            select changed_value from {{ changes_of('fct_nps_responses') }} as changes
-            where
-                model_name = 'fct_nps_responses'
-                and column_name = 'response_id'
-                and built_at > timestamp '{{ published }}'
-        )
-    {%- endset -%}
-    {{- return(touched if published and asked_once(query)[0].values() | list == [1, 0] else none) -}}
+    {{- return(touched_since(published_build(), 'fct_nps_responses', 'response_id') if keeps_builds() else none) -}}
 {%- endmacro %}
 
 

@@ -246,6 +246,32 @@
 
 
 {#-
+    The values of a column of `model_name` that batches touched since a build, as a subquery of changed_value. None
+    where there was no such build, this warehouse does not hold it, or the model was built in full after it.
+-#}
+{% macro touched_since(build, model_name, column) -%}
+    {%- set query -%}
+        select
+            count(case when model_name = 'int_answer_changes' and built_at = timestamp '{{ build }}' then 1 end),
+            count(case
+                when model_name = '{{ model_name }}' and is_full and built_at > timestamp '{{ build }}' then 1
+            end)
+        from {{ builds_of(['int_answer_changes', model_name]) }} as model_builds
+    {%- endset -%}
+    {%- set touched -%}
+        (
+            select changed_value from {{ changes_of(model_name) }} as changes
+            where
+                model_name = '{{ model_name }}'
+                and column_name = {{ text_literal(column) }}
+                and built_at > timestamp '{{ build }}'
+        )
+    {%- endset -%}
+    {{- return(touched if build and asked_once(query)[0].values() | list == [1, 0] else none) -}}
+{%- endmacro %}
+
+
+{#-
     What a data test has to look at of `relation`: in a build, the rows that batches touched since the last publication,
     before which every test of all rows had passed. All rows where that is not known, of views and small tables, in a
     command that only tests, and of a test that does not block, since nobody need have mended what it told.
@@ -271,48 +297,32 @@
     {%- if not found -%}
         {{- return(relation) -}}
     {%- endif -%}
-    {%- set query -%}
-        select
-            last_publication.built_at,
-            count(case
-                when model_name = 'int_answer_changes' and model_builds.built_at = last_publication.built_at then 1
-            end),
-            count(case
-                when model_name = '{{ relation.identifier }}' and is_full
-                    and model_builds.built_at > last_publication.built_at then 1
-            end),
-            -- Touched values are written down as texts.
-            coalesce((
-                select data_type from duckdb_columns()
-                where
-                    schema_name = '{{ relation.schema }}'
-                    and table_name = '{{ relation.identifier }}'
-                    and column_name = {{ text_literal(found[0]) }}
-            ), 'VARCHAR')
-        from builds.model_builds
-        cross join builds.last_publication
-        where last_publication.built_at is not null
-        group by last_publication.built_at
-    {%- endset -%}
-    {%- set known = asked_once(query) -%}
-    {%- if not known or known[0].values()[1:3] | list != [1, 0] -%}
+    {%- set published = asked_once('select built_at from builds.last_publication')[0][0] -%}
+    {%- set touched = touched_since(published, relation.identifier, found[0]) -%}
+    {%- if not touched -%}
         {{- return(relation) -}}
     {%- endif -%}
-    {%- set touched -%}
-        select cast(changed_value as {{ known[0][3] }}) as touched_value from builds.changes
+    {#- Touched values are written down as texts. -#}
+    {%- set query -%}
+        select data_type from duckdb_columns()
         where
-            model_name = '{{ relation.identifier }}'
+            schema_name = '{{ relation.schema }}'
+            and table_name = '{{ relation.identifier }}'
             and column_name = {{ text_literal(found[0]) }}
-            and built_at > timestamp '{{ known[0][0] }}'
+    {%- endset -%}
+    {%- set types = asked_once(query) -%}
+    {%- set keys -%}
+        select cast(changed_value as {{ types[0][0] if types else 'varchar' }}) as touched_value
+        from {{ touched }} as touched
     {%- endset -%}
     {#- A row that is equal to a touched one may be on any day. -#}
     {%- set day = config.meta.day if equal_in is none else none -%}
     {%- set touched_days -%}
-        select {{ day }} from builds.{{ relation.identifier }}_differences where built_at > timestamp '{{ known[0][0] }}'
+        select {{ day }} from builds.{{ relation.identifier }}_differences where built_at > timestamp '{{ published }}'
     {%- endset -%}
     {%- set on_its_days = day ~ ' in (' ~ touched_days ~ ')' if day else 'true' -%}
     (
-        select * from {{ rows_of(relation, found[0], touched, condition=on_its_days) }} as touched_rows
+        select * from {{ rows_of(relation, found[0], keys, condition=on_its_days) }} as touched_rows
         -- What is null is written down nowhere.
         union all
         select * from {{ relation }}

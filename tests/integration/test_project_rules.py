@@ -143,6 +143,8 @@ def test_what_is_published_by_difference_is_written_down(models: Nodes) -> None:
             assert table.key in models[model]["config"]["meta"]["tracked"], (
                 f"{name}: {model} does not track {table.key}"
             )
+        if table.day:
+            assert table.day in models[table.tracked_by[0]]["config"]["meta"]["differences"], name
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.rglob("*.sql")), ids=lambda path: path.stem)
