@@ -27,6 +27,8 @@ class Check:
     of that rule alone, and may also have the columns of PLACE, figure and detail.
 
     With `weight` a row stands for as many rows of table_name as that column says, and what fails is counted in these.
+
+    Otherwise the columns of `key` say which rows failed.
     """
 
     table_name: str
@@ -34,6 +36,7 @@ class Check:
     suite: ExpectationSuite
     is_per_row: bool = False
     weight: str | None = None
+    key: tuple[str, ...] = ()
 
 
 def build_load_check(thresholds: Thresholds) -> Check:
@@ -159,6 +162,7 @@ def build_segment_check(thresholds: Thresholds) -> Check:
     return Check(
         table_name="marts.nps_by_segment_period",
         query="select * from marts.nps_by_segment_period",
+        key=("survey_type", "period_grain", "period_start", "segment", "segment_value"),
         suite=ExpectationSuite(
             name="figures",
             expectations=[

@@ -140,6 +140,15 @@ FIGURES = {
     "load_age_hours": Figure("hours since the last load", Count, ("sources",)),
     "answer_age_hours": Figure("hours since the last counted answer", Count, ("sources",)),
 }
+
+
+def observed_in_words(name: str, value: float) -> str:
+    """What was found of a figure or of a file, in the unit in which its bounds are told; of files all are shares."""
+    if name not in FIGURES or FIGURES[name].bound is Share:
+        return f"{value:.2%}"
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
 # Under a segment, the key that means each of its values.
 EVERY_VALUE = "every_value"
 

@@ -32,7 +32,7 @@ from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
 from expectations.suites import Check, build_load_check, build_mart_checks
-from expectations.thresholds import Severity, Thresholds
+from expectations.thresholds import Severity, Thresholds, observed_in_words
 
 # Read when a context is made; without it every context reports to a server.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -288,8 +288,8 @@ def _run(source: SQLDatasource, check: Check, rows_shown: int) -> ExpectationSui
     result_format: dict[str, Any] = {"result_format": "COMPLETE", "partial_unexpected_count": rows_shown}
     if check.is_per_row:
         result_format["unexpected_index_column_names"] = ["table_name", "item"]
-    elif check.weight:
-        result_format["unexpected_index_column_names"] = [check.weight]
+    elif check.weight or check.key:
+        result_format["unexpected_index_column_names"] = [check.weight] if check.weight else list(check.key)
     batch = asset.add_batch_definition_whole_table("all").get_batch()
     document = batch.validate(check.suite, result_format=result_format)
     for result in document.results:
@@ -348,7 +348,7 @@ def _judged_table(result: ExpectationValidationResult, check: Check) -> dict[str
     else:
         count, percent = outcome.get("unexpected_count"), outcome.get("unexpected_percent")
         if observed is None:
-            observed = _examples(outcome.get("partial_unexpected_list", []))
+            observed = _examples(outcome.get(f"partial_unexpected_{'index_' if check.key else ''}list") or [])
     return {
         "table_name": check.table_name,
         "item": None,
@@ -374,11 +374,12 @@ def _judged_rows(result: ExpectationValidationResult, rows: Sequence[dict[str, A
         if configuration.meta["rule"] in (None, row.get("rule")):
             is_success = (row["table_name"], row["item"]) not in failed
             value = row[configuration.kwargs["column"]]
-            observed = f"{value:.4f}" if isinstance(value, float) else value
+            name = row.get("figure", configuration.kwargs["column"])
+            observed = observed_in_words(name, value) if isinstance(value, float) else value
             yield {
                 "table_name": row["table_name"],
                 "item": row["item"],
-                "column_name": row.get("figure", configuration.kwargs["column"]),
+                "column_name": name,
                 "is_success": is_success,
                 "observed_value": f"{observed} ({row['detail']})" if row.get("detail") else observed,
                 "unexpected_count": int(not is_success),

@@ -168,7 +168,7 @@ def test_each_faulty_file_is_named_and_the_sound_one_is_not(tmp_path: Path, thre
     ]
     observed = {check.item: check.observed_value for check in validation.blocking}
     assert observed["delighted/survey_responses/no_column.csv"] == "comment, tags"
-    assert observed["delighted/survey_responses/not_whole.csv"] == "0.7500"
+    assert observed["delighted/survey_responses/not_whole.csv"] == "75.00%"
     assert all(check.action and check.owner and check.threshold for check in validation.checks)
 
 
@@ -197,10 +197,10 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
     assert _failed(validation.checks) == []
     # What rests on too little, what no rule is for and what has no bound is not judged.
     assert {(check.column_name, check.item, check.observed_value) for check in validation.checks if check.item} == {
-        ("response_rate", "support", "0.2500"),
-        ("busiest_hour", "support", "2.0000 (against 3.000000; web at noon)"),
-        ("quarantined_share", "delighted", "0.0100"),
-        ("load_age_hours", "delighted", "48.0000 (2025-01-01 12:00:00)"),
+        ("response_rate", "support", "25.00%"),
+        ("busiest_hour", "support", "2 (against 3.000000; web at noon)"),
+        ("quarantined_share", "delighted", "1.00%"),
+        ("load_age_hours", "delighted", "48 (2025-01-01 12:00:00)"),
     }
     with duckdb.connect(warehouse) as connection:
         connection.execute("create table written (id integer)")
@@ -227,7 +227,11 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
             "promoter, passive or",
             "fan",
         ),
-        ("update marts.nps_by_segment_period set nps = 100.5", "nps lies between", "100.5"),
+        (
+            "update marts.nps_by_segment_period set nps = 100.5 where segment = 'all' and period_start = '2024-03-01'",
+            "nps lies between",
+            "survey_type=relationship, period_grain=month, period_start=2024-03-01, segment=all",
+        ),
         ("update marts.nps_by_segment_period set ci_low = 50", "ci_low is not above", "50.0"),
         (
             "update marts.nps_by_segment_period set passives = passives + if(segment = 'all', 2, 1)",
@@ -252,19 +256,19 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
         (
             "update quality.quality_figures set observed = 0.0199 where item = 'support' and figure = 'response_rate'",
             "must be 2.0% to 80.0% (answered of the delivered invitations)",
-            "0.0199",
+            "1.99%",
         ),
         (
             "update quality.quality_figures set observed = 10.01 where figure = 'busiest_hour'",
             "must be at most 10 (times the answers of a usual hour through the link)",
-            "10.0100 (against 3.000000; web at noon)",
+            "10.01 (against 3.000000; web at noon)",
         ),
         (
             "update quality.quality_figures set observed = 0.0501 where figure = 'quarantined_share'",
             "must be at most 5.0%",
-            "0.0501",
+            "5.01%",
         ),
-        ("update quality.quality_freshness set load_age_hours = 49", "must be at most 48 (hours since", "49.0000"),
+        ("update quality.quality_freshness set load_age_hours = 49", "must be at most 48 (hours since", "49"),
         ("update quality.quality_reconciliation set difference = 2", "rows delivered", "difference=2"),
         ("update quality.quality_reconciliation set difference = null", "rows delivered", "difference=None"),
     ],
@@ -433,8 +437,8 @@ def test_results_come_back_as_they_were_written(tmp_path: Path, faulty: tuple[Va
     assert written == declared
     assert len(rows) == len(loads.checks) + len(marts.checks)
     failed = {row["observed_value"]: row for row in rows if not row["is_success"]}
-    assert failed["0.0000"]["item"] == "delighted/survey_responses/no_number.csv"
-    assert failed["0.0000"]["checked_at"] == loads.checks[0].checked_at.replace(tzinfo=None)
+    assert failed["0.00%"]["item"] == "delighted/survey_responses/no_number.csv"
+    assert failed["0.00%"]["checked_at"] == loads.checks[0].checked_at.replace(tzinfo=None)
     assert not list(tmp_path.rglob("*.tmp"))
 
 

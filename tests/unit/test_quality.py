@@ -82,7 +82,7 @@ def result(item: str, is_success: bool) -> CheckResult:
         expectation="expect_column_values_to_be_between",
         severity="warn",
         is_success=is_success,
-        observed_value="0.0100",
+        observed_value="1.00%",
         unexpected_count=0,
         unexpected_percent=None,
         threshold="must be at least 2.0%",
@@ -116,7 +116,7 @@ def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -
     )
 
     assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
-    assert check.description == "b: response_rate is 0.0100, but must be at least 2.0%. Look."
+    assert check.description == "b: response_rate is 1.00%, but must be at least 2.0%. Look."
     table = check.metadata["results"]
     assert isinstance(table, dg.TableMetadataValue)
     assert [record.data["item"] for record in table.records] == ["b", "a"]
@@ -124,7 +124,7 @@ def test_a_check_shows_value_threshold_owner_and_action_of_what_failed_first() -
         "state": "failed",
         "item": "b",
         "figure": "response_rate",
-        "observed value": "0.0100",
+        "observed value": "1.00%",
         "threshold": "must be at least 2.0%",
         "severity": "warn",
         "owner": "Ann",
