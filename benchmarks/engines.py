@@ -17,6 +17,7 @@ ARGUMENTS = """
 from orchestration import spark
 little = ("spark.sql.shuffle.", "spark.sql.adaptive.", "spark.sql.codegen.", "spark.sql.constraintPropagation.")
 spark.SMALL = {name: value for name, value in spark.SMALL.items() if not name.startswith(little)}
+spark.SMALL["spark.driver.extraJavaOptions"] = "-Dderby.stream.error.file=/dev/null"  # with the compiler that optimizes
 print(spark.submit_arguments())
 """
 
