@@ -25,10 +25,11 @@ affected as (
     select changed_value from {{ changed('dim_contacts', 'contact_id') }} as contacts
     union
     select contact_id from {{ ref('dim_contacts') }}
-    where account_id in {{ changed('dim_accounts', 'account_id') }}
-    union
-    select contact_id from {{ ref('dim_contacts') }}
-    where account_id in {{ changed('int_asked_accounts', 'account_id') }}
+    where account_id in (
+        select changed_value from {{ changed('dim_accounts', 'account_id') }} as accounts
+        union
+        select changed_value from {{ changed('int_asked_accounts', 'account_id') }} as asked
+    )
     union
     select contact_id from {{ ref('int_respondents') }}
     where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}

@@ -7,62 +7,55 @@
 ) }}
 {%- set desk = text_literal(var('follow_up').desk) %}
 {%- set affected = 'select response_id from affected' %}
+{%- if is_incremental() %}
+{%- set touched_cases %}
+    with moved_follow_ups as (
+        select
+            response_id,
+            contact_id,
+            account_id
+        from {{ ref('int_follow_ups') }}
+        where
+            {{ has_passed('contacted_at') }}
+            or {{ has_passed('resolved_at') }}
+            or owner_id in {{ changed('int_acting_owners', 'owner_id') }}
+    ),
 
-with follow_ups as (
-    select * from {{ ref('int_follow_ups') }}
-    where
-        fault is null
-        and activity_type in ({{ literals(var('follow_up').activity_types) }})
-),
-{% if is_incremental() %}
-moved_follow_ups as (
-    select
-        response_id,
-        contact_id,
-        account_id
-    from follow_ups
-    where
-        {{ has_passed('contacted_at') }}
-        or {{ has_passed('resolved_at') }}
-        or owner_id in {{ changed('int_acting_owners', 'owner_id') }}
-),
+    touched as (
+        select changed_value as response_id from {{ changed('fct_nps_responses', 'response_id') }} as answers
+        union
+        select changed_value from {{ changed('int_answer_themes', 'response_id') }} as themes
+        union
+        select changed_value from {{ changed('int_follow_ups', 'response_id') }} as follow_ups
+        union
+        select response_id from moved_follow_ups
+        union
+        select response_id from {{ ref('fct_nps_responses') }}
+        where {{ has_passed('submitted_at') }}
+    ),
 
-touched as (
-    select changed_value as response_id from {{ changed('fct_nps_responses', 'response_id') }} as answers
-    union
-    select changed_value from {{ changed('int_answer_themes', 'response_id') }} as themes
-    union
-    select changed_value from {{ changed('int_follow_ups', 'response_id') }} as follow_ups
-    union
-    select response_id from moved_follow_ups
-    union
-    select response_id from {{ ref('fct_nps_responses') }}
-    where {{ has_passed('submitted_at') }}
-),
+    touched_contacts as (
+        select changed_value as contact_id from {{ changed('fct_nps_responses', 'contact_id') }} as answers
+        union
+        select changed_value from {{ changed('int_follow_ups', 'contact_id') }} as follow_ups
+        union
+        select contact_id from moved_follow_ups
+        union
+        select contact_id from {{ ref('fct_nps_responses') }}
+        where {{ has_passed('submitted_at') }}
+    ),
 
-touched_contacts as (
-    select changed_value as contact_id from {{ changed('fct_nps_responses', 'contact_id') }} as answers
-    union
-    select changed_value from {{ changed('int_follow_ups', 'contact_id') }} as follow_ups
-    union
-    select contact_id from moved_follow_ups
-    union
-    select contact_id from {{ ref('fct_nps_responses') }}
-    where {{ has_passed('submitted_at') }}
-),
+    touched_accounts as (
+        select changed_value as account_id from {{ changed('dim_accounts', 'account_id') }} as accounts
+        union
+        select changed_value from {{ changed('int_follow_ups', 'account_id') }} as follow_ups
+        union
+        select account_id from moved_follow_ups
+        union
+        select account_id from {{ ref('dim_accounts') }}
+        where owner_id in {{ changed('int_acting_owners', 'owner_id') }}
+    )
 
-touched_accounts as (
-    select changed_value as account_id from {{ changed('dim_accounts', 'account_id') }} as accounts
-    union
-    select changed_value from {{ changed('int_follow_ups', 'account_id') }} as follow_ups
-    union
-    select account_id from moved_follow_ups
-    union
-    select account_id from {{ ref('dim_accounts') }}
-    where owner_id in {{ changed('int_acting_owners', 'owner_id') }}
-),
-
-affected as (
     select response_id from touched
     where response_id is not null
     union
@@ -72,8 +65,20 @@ affected as (
         or account_id in (select touched_accounts.account_id from touched_accounts)
         or {{ has_passed('due_at') }}
         or opened_date < {{ first_case_date() }}
-),
+{%- endset %}
+{%- endif %}
+
+with
+{% if is_incremental() %}
+{{ computed_once('affected', touched_cases) }},
 {% endif %}
+follow_ups as (
+    select * from {{ ref('int_follow_ups') }}
+    where
+        fault is null
+        and activity_type in ({{ literals(var('follow_up').activity_types) }})
+),
+
 followed_up as (
     select
         response_id,
@@ -137,35 +142,33 @@ matched as (
     {%- endfor %}
 ),
 
-times as (
+in_order as (
     select
-        response_id,
-        min(contacted_at) as first_contact_at,
-        min(resolved_at) as resolved_at
+        *,
+        min(contacted_at) over (partition by response_id) as first_contact_at
     from matched
-    group by response_id
 ),
 
--- Whoever was first, if the CRM knows them; files may have other names for people.
-first_contacts as (
+-- Contacted by whoever was first, if the CRM knows them; files may have other names for people.
+contacts as (
     select
-        matched.response_id,
-        min(owners.owner_id) as contacted_by
-    from matched
-    inner join times on matched.response_id = times.response_id and matched.contacted_at = times.first_contact_at
-    inner join {{ ref('dim_owners') }} as owners on matched.owner_id = owners.owner_id
-    group by matched.response_id
+        in_order.response_id,
+        min(in_order.first_contact_at) as first_contact_at,
+        min(case when in_order.contacted_at = in_order.first_contact_at then owners.owner_id end) as contacted_by,
+        min(in_order.resolved_at) as resolved_at
+    from in_order
+    left join {{ ref('dim_owners') }} as owners on in_order.owner_id = owners.owner_id
+    group by in_order.response_id
 ),
 
 contacted as (
     select
         cases.*,
-        times.first_contact_at,
-        first_contacts.contacted_by,
-        times.resolved_at
+        contacts.first_contact_at,
+        contacts.contacted_by,
+        contacts.resolved_at
     from cases
-    left join times on cases.response_id = times.response_id
-    left join first_contacts on cases.response_id = first_contacts.response_id
+    left join contacts on cases.response_id = contacts.response_id
 ),
 
 answers as (

@@ -8,9 +8,8 @@
     }
 ) }}
 
-with
 {%- if is_incremental() %}
-affected as (
+{%- set touched %}
     select changed_value as invitation_id from {{ changed('int_invitations', 'invitation_id') }} as invitations
     union
     select changed_value from {{ changed('int_invitation_answers', 'invitation_id') }} as answered
@@ -32,19 +31,22 @@ affected as (
     union
     select invitation_id from {{ this }}
     where contact_id in (
+        -- An opt-out comes and goes with its respondent, also for those in other tools who are the same contact.
+        select changed_value from {{ changed('int_respondents', 'contact_id') }} as respondents
+        union
         select contact_id from {{ ref('int_respondents') }}
         where respondent_key in {{ changed('int_opt_outs', 'respondent_key') }}
+        {%- if segments_from('contact') %}
+        union
+        select changed_value from {{ changed('int_contacts', 'contact_id') }} as contacts
+        {%- endif %}
     )
-    union
-    -- An opt-out comes and goes with its respondent, also for those in other tools who are the same contact.
-    select invitation_id from {{ this }}
-    where contact_id in {{ changed('int_respondents', 'contact_id') }}
-    {%- if segments_from('contact') %}
-    union
-    select invitation_id from {{ this }}
-    where contact_id in {{ changed('int_contacts', 'contact_id') }}
-    {%- endif %}
-),
+{%- endset %}
+{%- endif %}
+
+with
+{% if is_incremental() %}
+{{ computed_once('affected', touched) }},
 {% endif %}
 asked as (
     select * from {{ concerned(ref('int_invitations'), 'invitation_id', 'select invitation_id from affected') }}
