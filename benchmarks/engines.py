@@ -33,13 +33,17 @@ def differing_tables(warehouse: Path, tables: Path) -> list[str]:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")  # Spark's times are moments
         connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        names = published_relations(connection)
-        return [name for name in names if name not in NOT_COMPARED and not _is_equal(connection, name, tables)]
+        names = [name for name in published_relations(connection) if name not in NOT_COMPARED]
+        return [name for name in names if not _is_equal(connection, name, tables)]
 
 
 def _is_equal(connection: duckdb.DuckDBPyConnection, name: str, tables: Path) -> bool:
-    on_duckdb = f"from warehouse.{name}"
-    on_spark = f"from read_parquet('{tables.joinpath(*name.split('.'))}/*.parquet')"
-    return not connection.execute(
-        f"(({on_duckdb}) except all ({on_spark})) union all (({on_spark}) except all ({on_duckdb})) limit 1"
-    ).fetchall()
+    """Whether both have as many rows with the same sum of hashes: fifty million rows need no memory for that."""
+    columns = connection.execute(f"select column_name, column_type from (describe warehouse.{name})").fetchall()
+    row = ", ".join(f'cast("{column}" as {kind})' for column, kind in columns)
+    on_spark = f"read_parquet('{tables.joinpath(*name.split('.'))}/*.parquet')"
+    prints = [
+        connection.execute(f"select count(*), sum(cast(hash({row}) as hugeint)) from {relation}").fetchall()
+        for relation in (f"warehouse.{name}", on_spark)
+    ]
+    return prints[0] == prints[1]
