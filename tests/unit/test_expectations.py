@@ -230,7 +230,7 @@ def test_a_sound_warehouse_passes_and_is_left_writable(tmp_path: Path, threshold
         (
             "update marts.nps_by_segment_period set nps = 100.5 where segment = 'all' and period_start = '2024-03-01'",
             "nps lies between",
-            "survey_type=relationship, period_grain=month, period_start=2024-03-01, segment=all",
+            "period_grain=month, period_start=2024-03-01, segment=all, segment_value=all, nps=100.5",
         ),
         ("update marts.nps_by_segment_period set ci_low = 50", "ci_low is not above", "50.0"),
         (
