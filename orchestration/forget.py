@@ -431,7 +431,7 @@ def _emptied(content: Any, plan: Plan) -> Any:
 
 
 def holds(connection: duckdb.DuckDBPyConnection, path: Path, plan: Plan) -> bool:
-    """Whether a file holds a word or a telling key of the person: in its bytes, and in the values packed in it."""
+    """Whether a file holds a word or a telling key of the person: in its bytes, or in the values packed in it."""
     if _bytes_hold(path.open("rb"), plan):
         return True
     if path.suffix == ".gz":
@@ -456,8 +456,7 @@ def holds(connection: duckdb.DuckDBPyConnection, path: Path, plan: Plan) -> bool
 
 
 def _bytes_hold(file: Any, plan: Plan) -> bool:
-    encodings = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")
-    words = {word.encode(encoding, "ignore") for word in plan.words for encoding in encodings} - {b""}
+    words = _as_bytes([*plan.words, *plan.telling_keys])
     longest = max((len(word) for word in words), default=0)
     rest = b""
     with file:
@@ -467,6 +466,18 @@ def _bytes_hold(file: Any, plan: Plan) -> bool:
                 return True
             rest = content[-longest:]
     return False
+
+
+def _as_bytes(words: Iterable[str]) -> set[bytes]:
+    """How words may stand in the bytes of a file, where bytes are compared in lower case, which only ASCII has."""
+    found = set()
+    for word in words:
+        plain = (word.lower(), word.upper(), word.title())
+        for written in (*plain, *(json.dumps(text)[1:-1] for text in plain)):
+            for encoding in ("utf-8", "utf-16-le", "utf-16-be", "cp1252"):
+                with contextlib.suppress(UnicodeEncodeError):  # no file of this encoding can hold it
+                    found.add(written.encode(encoding).lower())
+    return found
 
 
 def _relation_holds(connection: duckdb.DuckDBPyConnection, relation: str, plan: Plan) -> bool:

@@ -183,6 +183,20 @@ def test_who_is_unknown_and_who_comes_second_is_told(settings: Settings) -> None
     assert "anna" not in str(told.value)
 
 
+@pytest.mark.parametrize("name", ["Anna Abbott", "Jörg Müller", "Иван Петров", "王 伟"])
+def test_a_name_is_found_however_it_is_written_and_no_other_file(tmp_path: Path, name: str) -> None:
+    plan = forget.Plan(person="", names=[name], keys={"crm": {"0035g00000ABCDEFGH": "token"}})
+    path = tmp_path / "file"
+    with duckdb.connect() as connection:
+        for text in (name, name.upper(), name.lower(), json.dumps(name), "id,0035g00000ABCDEFGH"):
+            for encoding in ("utf-8", "utf-16", "cp1252"):
+                path.write_bytes(f"1,call from {text} today\n".encode(encoding, "replace"))
+                is_told = text in path.read_text(encoding)
+                assert forget.holds(connection, path, plan) == is_told, (text, encoding)
+        path.write_text("id,comment\n5,All good here, or не так\n")
+        assert not forget.holds(connection, path, plan)
+
+
 def erase_until(settings: Settings, replacements: int) -> None:
     """Erase, and be killed when as many files have been replaced or removed."""
     plan = forget.make_plan(settings, tables(settings), "anna@home.example")
