@@ -147,7 +147,7 @@ def has_come_due(serving: Path, moment: datetime) -> bool:
     """Whether a case that the published file shows as open is overdue at a moment of UTC, which carries no zone."""
     with duckdb.connect(serving, read_only=True) as connection:
         row = connection.execute(
-            "select count(*) from marts.detractor_recovery where state = 'open' and due_at < $moment",
+            "select count(*) from marts.detractor_recovery where state = 'open' and due_at <= $moment",
             {"moment": moment},
         ).fetchone()
     return row is not None and row[0] > 0

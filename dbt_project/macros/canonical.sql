@@ -93,7 +93,7 @@
 {#-
     Every tool, once: the raw tables whose rows are its answers (each ends in exactly one decision), its invitations and
     the follow-ups that people wrote down, and by entity the staging models stg_<tool>__<name> that deliver it.
-    `lookups`: raw tables that these models join to others.
+    `lookups`: raw tables that these models join to others, or to other rows of their own.
 -#}
 {% macro tools() -%}
     {{- return({
@@ -128,7 +128,7 @@
         'retently': {'answer_table': 'feedback', 'answers': ['feedback'], 'people': ['feedback']},
         'hubspot': {
             'answer_table': 'feedback_submissions',
-            'lookups': ['company'],
+            'lookups': ['company', 'feedback_submissions'],
             'answers': ['feedback_submissions'],
             'people': ['feedback_submissions'],
             'contacts': ['contacts'],

@@ -1046,6 +1046,30 @@
 {%- endmacro %}
 
 
+{#- The days of a query, `date_day`, each with the periods that it lies in. -#}
+{% macro with_periods(days) -%}
+    select
+        date_day,
+        week_start,
+        {{ add_days('week_start', 6) }} as week_end,
+        month_start,
+        {{ add_days(add_months('month_start', 1), -1) }} as month_end,
+        quarter_start,
+        {{ add_days(add_months('quarter_start', 3), -1) }} as quarter_end,
+        year_start,
+        {{ add_days(add_months('year_start', 12), -1) }} as year_end
+    from (
+        select
+            date_day,
+            {{ date_start('week', 'date_day') }} as week_start,
+            {{ date_start('month', 'date_day') }} as month_start,
+            {{ fiscal_start('quarter', 'date_day') }} as quarter_start,
+            {{ fiscal_start('year', 'date_day') }} as year_start
+        from ({{ days }}) as days
+    ) as starts
+{%- endmacro %}
+
+
 {#- Whole numbers over the last `rows` rows of a window, `in_order`, up to its current one. -#}
 {% macro trailing_sum(number, in_order, rows) -%}
     {{ return(adapter.dispatch('trailing_sum', 'nps')(number, in_order, rows)) }}

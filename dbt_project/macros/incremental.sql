@@ -215,6 +215,16 @@
 {%- endmacro %}
 
 
+{#- The sources that an incremental build reads all staged rows of an entity of, and not only the new ones. -#}
+{% macro sources_read_again(entity) -%}
+    {%- set names = [] -%}
+    {%- for source_name in staging_models(entity) if is_incremental() and is_read_again(source_name) == 'true' -%}
+        {%- do names.append(source_name) -%}
+    {%- endfor -%}
+    {{- return(names) -}}
+{%- endmacro %}
+
+
 {#- When this model was built; it must have been after the last full build of `model`, which it reads the changes of. -#}
 {% macro last_build_after(model) -%}
     {%- set query -%}

@@ -71,9 +71,9 @@ answers_of_moved as (
 
 affected as (
     {%- for grain in grains %}
-    select dates.{{ grain }}_start as period_start
+    -- The days of dim_dates are those of the present answers.
+    select {{ fiscal_start(grain, 'response_date') }} as period_start
     from moved_answers
-    inner join dates on moved_answers.response_date = dates.date_day
     union
     select moved_states.period_start
     from moved_states

@@ -4,7 +4,7 @@
     materialized = 'incremental',
     unique_key = 'response_id',
     meta = {'present': 'load_id', 'tracked': [
-        'response_id', 'invitation_id', 'contact_id', 'account_id', "load_id || ':' || source_line",
+        'response_id', 'invitation_id', 'contact_id', 'account_id', 'source_account_id', "load_id || ':' || source_line",
         quarter_hour('submitted_at'),
     ]}
 ) }}
@@ -20,66 +20,104 @@
         min(case when exclusions.effect = 'outside_control' then exclusions.exclusion_id end) as mark_id
 {%- endset %}
 {%- set respondent = 'respondent_key' if is_incremental() else 'source_contact_id' %}
-
-{%- set delivered = union_staging('answers') %}
-{%- set answers %}
-{%- if is_incremental() %}
--- Every delivery of an answer is judged anew when one of them is.
-with affected as (
-    select source_system || ':' || source_response_id as response_id from delivered
-    union
-    select response_id from {{ this }}
-    where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
-    union
-    select response_id from {{ this }}
-    where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
-    union
-    -- Rules that went, rules of a key that came, patterns that came.
-    select response_id from {{ this }}
-    where
-        exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
-        or mark_id in {{ changed('int_exclusions', 'exclusion_id') }}
-    union
-    select response_id from {{ ref('int_exclusions') }}
-    where response_id is not null and exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
-    union
-    select known.response_id
-    from {{ this }} as known
-    inner join {{ ref('int_exclusions') }} as exclusions
-        on {{ meets_pattern('known') }}
-    where exclusions.exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
-)
-{% endif %}
+{%- set typed = {
+    'response_id': "source_system || ':' || source_response_id",
+    'invitation_id': "source_system || ':' || source_invitation_id",
+    'respondent_key': respondent_key(),
+    'attributes': if_asked('attributes'),
+    'ticket_id': handling_attribute('attributes', 'ticket'),
+    'named_handler': named_handler('attributes'),
+} %}
+{%- set answer_columns = typed.keys() | list + delivered_columns %}
+{%- set select_typed %}
     select
-        source_system || ':' || source_response_id as response_id,
-        source_system || ':' || source_invitation_id as invitation_id,
-        {{ respondent_key() }} as respondent_key,
-        {{ if_asked('attributes') }} as attributes,
-        {{ handling_attribute('attributes', 'ticket') }} as ticket_id,
-        {{ named_handler('attributes') }} as named_handler,
+        {%- for name, expression in typed.items() %}
+        {{ expression }} as {{ name }},
+        {%- endfor %}
         {{ delivered_columns | join(', ') }}
+{%- endset %}
+{%- set read_again = sources_read_again('answers') %}
+
+{%- set delivered %}
+{%- if not is_incremental() %}
+{{ union_staging('answers') }}
+{%- else %}
+select staged.*
+from (
+{{ select_typed }}
+    from (
+        {{ union_staging('answers') }}
+    ) as typed
+) as staged
+{%- if read_again %}
+-- Most rows of a source that is read again are what they were.
+left join {{ this }} as known on staged.load_id = known.load_id and staged.source_line = known.source_line
+where
+    known.load_id is null
+    {%- for column in answer_columns %}
+    or staged.{{ column }} is distinct from known.{{ column }}
+    {%- endfor %}
+{%- endif %}
+{%- endif %}
+{%- endset %}
+
+{%- if is_incremental() %}
+{#- Every delivery of an answer is judged anew when one of them is. -#}
+{%- set affected %}
+select response_id from delivered
+{%- if read_again %}
+union
+-- An answer that was merged into another one has no rows any more.
+select known.response_id
+from {{ this }} as known
+inner join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
+{%- endif %}
+union
+select response_id from {{ this }}
+where respondent_key in {{ changed('int_respondents', 'respondent_key') }}
+union
+select response_id from {{ this }}
+where source_account_id in {{ changed('int_account_aliases', 'account_alias') }}
+union
+-- Rules that went, rules of a key that came, patterns that came.
+select response_id from {{ this }}
+where
+    exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
+    or mark_id in {{ changed('int_exclusions', 'exclusion_id') }}
+union
+select response_id from {{ ref('int_exclusions') }}
+where response_id is not null and exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
+union
+select known.response_id
+from {{ this }} as known
+inner join {{ ref('int_exclusions') }} as exclusions
+    on {{ meets_pattern('known') }}
+where exclusions.exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
+{%- endset %}
+{%- endif %}
+
+{%- set answers %}
+{%- if not is_incremental() %}
+{{ select_typed }}
     from delivered
-    {%- if is_incremental() %}
+{%- else %}
+    select {{ answer_columns | join(', ') }} from delivered
     union all
     select
-        known.response_id,
-        known.invitation_id,
-        known.respondent_key,
-        known.attributes,
-        known.ticket_id,
-        known.named_handler,
-        {% for column in delivered_columns -%}
+        {% for column in answer_columns -%}
         known.{{ column }}{{ ',' if not loop.last }}
         {% endfor -%}
     from {{ rows_of(this, 'response_id', 'select response_id from affected') }} as known
     left join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
     where delivered.load_id is null
-    {%- endif %}
+{%- endif %}
 {%- endset %}
 
 with {{ computed_once('delivered', delivered) }},
-
-{{ computed_once('answers', answers, reads=['delivered']) }},
+{% if is_incremental() %}
+{{ computed_once('affected', affected, reads=['delivered']) }},
+{% endif %}
+{{ computed_once('answers', answers, reads=['delivered', 'affected'] if is_incremental() else ['delivered']) }},
 
 respondents as (
     select * from {{ concerned(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }}
@@ -246,11 +284,15 @@ final as (
             and scored.source_account_id = account_aliases.account_alias
     left join named on scored.response_id = named.response_id
     left join matching on scored.load_id = matching.load_id and scored.source_line = matching.source_line
+),
+
+hashed as (
+    select
+        *,
+        {{ key_hash(['response_id']) }} as response_id_hash,
+        {{ key_hash(['invitation_id']) }} as invitation_id_hash,
+        {{ key_hash(['contact_id']) }} as contact_id_hash
+    from final
 )
 
-select
-    *,
-    {{ key_hash(['response_id']) }} as response_id_hash,
-    {{ key_hash(['invitation_id']) }} as invitation_id_hash,
-    {{ key_hash(['contact_id']) }} as contact_id_hash
-from final
+{{ with_removed_keys('hashed', 'response_id') }}

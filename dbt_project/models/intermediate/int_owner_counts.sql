@@ -13,13 +13,10 @@
 
 with answers as (
     select
-        answers.*,
-        dates.quarter_start,
-        dates.year_start
-    from (
-        select * from {{ rows_to_count(fact) }}
-    ) as answers
-    inner join {{ ref('dim_dates') }} as dates on answers.response_date = dates.date_day
+        *,
+        {{ fiscal_start('quarter', 'response_date') }} as quarter_start,
+        {{ fiscal_start('year', 'response_date') }} as year_start
+    from {{ rows_to_count(fact) }}
 ),
 {% if is_incremental() %}
 affected as (

@@ -268,12 +268,12 @@ final as (
         case
             when contacted.resolved_at is not null then 'resolved'
             when contacted.first_contact_at is not null then 'contacted'
-            when contacted.due_at < {{ as_of_moment() }} then 'overdue'
+            when contacted.due_at <= {{ as_of_moment() }} then 'overdue'
             else 'open'
         end as state,
         -- Judged when it was due, and not before: of today's cases those called at once would be the only ones.
         case
-            when contacted.due_at < {{ as_of_moment() }}
+            when contacted.due_at <= {{ as_of_moment() }}
                 then coalesce(contacted.first_contact_at <= contacted.due_at, false)
         end as is_contacted_in_time,
         next_answers.submitted_at as next_answered_at,

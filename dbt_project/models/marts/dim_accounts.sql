@@ -47,8 +47,16 @@ affected as (
     union
     select account_id from {{ ref('int_account_history') }}
     where is_current and parent_account_id in {{ changed('int_merges', 'merged_id') }}
+    -- Those that surveys name, and those that they named before.
+    {%- for relation in ['int_delivered_answers', 'int_invitations'] %}
     union
-    select account_id from named
+    select changed_value from {{ changed(relation, 'source_account_id') }} as {{ relation }}
+    union
+    select account_id from {{ ref('int_account_aliases') }}
+    where account_alias in {{ changed(relation, 'source_account_id') }}
+    {%- endfor %}
+    union
+    select changed_value from {{ changed('int_account_aliases', 'account_alias') }} as aliases
 ),
 {% endif %}
 crm_accounts as (
@@ -74,6 +82,9 @@ all_accounts as (
     {%- endif %}
     union
     select account_id from named
+    {%- if is_incremental() %}
+    where account_id in (select account_id from affected)
+    {%- endif %}
 ),
 
 final as (

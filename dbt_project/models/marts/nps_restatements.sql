@@ -14,14 +14,6 @@ present as (
     select * from {{ ref('nps_by_segment_period') }}
 ),
 
-dates as (
-    select
-        *,
-        date_day as day_start,
-        date_day as day_end
-    from {{ ref('dim_dates') }}
-),
-
 -- From publication to publication, and since the last one. What is no segment any more has no number now.
 daily as (
     {%- for relation, moved_at in {
@@ -44,6 +36,17 @@ daily as (
         )
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+),
+
+-- Also days that have no answers any more, which dim_dates may not have either.
+dates as (
+    select
+        *,
+        date_day as day_start,
+        date_day as day_end
+    from (
+        {{ with_periods('select distinct count_date as date_day from daily') }}
+    ) as days
 ),
 
 moves as (
