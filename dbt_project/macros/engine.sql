@@ -1269,6 +1269,18 @@
 {%- endmacro %}
 
 
+{#- Of the rows of a group, the value of `column` that was delivered last; one without a value says nothing. -#}
+{% macro latest_given(column) -%}{{ return(adapter.dispatch('latest_given', 'nps')(column)) }}{%- endmacro %}
+
+{% macro default__latest_given(column) -%}
+    max_by({{ column }}, (load_id, source_line)) filter (where {{ column }} is not null)
+{%- endmacro %}
+
+{% macro postgres__latest_given(column) -%}
+    (array_agg({{ column }} order by load_id desc, source_line desc) filter (where {{ column }} is not null))[1]
+{%- endmacro %}
+
+
 {#-
     A CTE that others read more than once: `query` as `name`, which may read the ones named in `reads`, made by this macro
     before. Dear ones only: what an engine keeps by itself need not be told.

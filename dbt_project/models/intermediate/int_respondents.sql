@@ -5,15 +5,62 @@
     meta = {'present': 'contact_id', 'tracked': ['respondent_key', 'contact_id', 'account_id']}
 ) }}
 
-{%- set people %}
+{%- set delivered %}
     select
         {{ respondent_key() }} as respondent_key,
+        source_system,
+        source_contact_id,
+        contact_email,
+        external_contact_id,
+        load_id,
+        source_line
+    from (
+        {{ union_staging('people', [
+            'source_system', 'source_contact_id', 'contact_email', 'external_contact_id', 'load_id', 'source_line',
+        ]) }}
+    ) as staged
+    where source_contact_id is not null
+{%- endset %}
+
+{#- Every answer may be a row about a person, and one without an address or key takes nothing back. -#}
+{%- set given %}
+    select
+        respondent_key,
+        max(source_system) as source_system,
+        max(source_contact_id) as source_contact_id,
+        {{ latest_given('contact_email') }} as contact_email,
+        {{ latest_given('external_contact_id') }} as external_contact_id
+    from (
+        select * from delivered
+        {%- if is_incremental() %}
+        union all
+        select
+            respondent_key,
+            null as source_system,
+            null as source_contact_id,
+            contact_email,
+            external_contact_id,
+            '' as load_id,
+            0 as source_line
+        from {{ rows_of(this, 'respondent_key', 'select respondent_key from delivered') }} as known
+        where
+            true
+            {%- for source_name in sources_read_again('people') %}
+            and respondent_key not like '{{ source_name }}:%'
+            {%- endfor %}
+        {%- endif %}
+    ) as deliveries
+    group by respondent_key
+{%- endset %}
+
+{%- set people %}
+    select
+        respondent_key,
         {{ anonymous_contact_id('contact_email', 'external_contact_id', 'source_system', 'source_contact_id') }}
             as anonymous_contact_id,
         external_contact_id,
         contact_email
-    from latest
-    where source_contact_id is not null
+    from given
     {%- if is_incremental() %}
     union all
     -- Those whose key of the CRM or address may now lead to another contact or account.
@@ -28,16 +75,15 @@
             external_contact_id in {{ changed('int_contacts', 'contact_id') }}
             or contact_email in {{ changed('int_contacts', 'contact_email') }}
         )
-        and respondent_key not in (
-            select {{ respondent_key() }} from latest
-            where source_contact_id is not null
-        )
+        and respondent_key not in (select respondent_key from given)
     {%- endif %}
 {%- endset %}
 
-with {{ latest_deliveries('people', ['source_system', 'source_contact_id']) }},
+with {{ computed_once('delivered', delivered) }},
 
-{{ computed_once('people', people, reads=['latest']) }},
+{{ computed_once('given', given, reads=['delivered']) }},
+
+{{ computed_once('people', people, reads=['given']) }},
 
 contacts as (
     select
