@@ -123,10 +123,10 @@ def with_labels(rows: pd.DataFrame, grain: str) -> pd.DataFrame:
 
 
 def with_score_text(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with `says`: the score and its interval as text, or too few answers."""
+    """The rows with `says`: the score, and its interval where it has one, as text, or too few answers."""
     labelled = rows.copy()
     labelled["says"] = [
-        TOO_FEW if pd.isna(nps) else f"{score(nps)} ({score(low)} to {score(high)})"
+        score(nps) if pd.isna(low) else f"{score(nps)} ({score(low)} to {score(high)})"
         for nps, low, high in zip(rows["nps"], rows["ci_low"], rows["ci_high"], strict=True)
     ]
     return labelled

@@ -437,10 +437,13 @@
 
 {#-
     One bound, in points, of a mean -1..1 with that error; null where it is 0: where nothing varies, nothing is known of
-    how much it may.
+    how much it may. Less than the last digit of points is what rounding leaves of sums that should cancel.
 -#}
 {% macro mean_bound(mean, error, z, side) -%}
-    100e0 * greatest(-1e0, least(1e0, {{ mean }} {{ '-' if side < 0 else '+' }} {{ z }} * nullif({{ error }}, 0e0)))
+    case
+        when {{ error }} > 1e-6
+            then 100e0 * greatest(-1e0, least(1e0, {{ mean }} {{ '-' if side < 0 else '+' }} {{ z }} * {{ error }}))
+    end
 {%- endmacro %}
 
 

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import accounts, closed_loop, overview, quality, response, segments, voices
 from dashboard.app import PAGES
-from dashboard.charts import TOO_FEW
+from dashboard.charts import TOO_FEW, with_score_text
 from dashboard.filters import Filters, latest
 from dashboard.published import Published
 from dashboard.scores import scores, scores_by_value
@@ -296,6 +296,11 @@ def test_a_file_of_an_earlier_version_says_so(
         connection.execute("update quality.publication set publication_id = 'earlier'")
     app = page(tmp_path, monkeypatch, "Overview")
     assert ["nps_control_chart" in box.value for box in app.error] == [True]
+
+
+def test_a_score_without_an_interval_stands_alone() -> None:
+    rows = pd.DataFrame({"nps": [None, 0.0, 7.5], "ci_low": [None, None, -2.0], "ci_high": [None, None, 17.0]})
+    assert list(with_score_text(rows)["says"]) == [TOO_FEW, "0.0", "7.5 (−2.0 to 17.0)"]
 
 
 def test_charts_have_no_colour_alone() -> None:

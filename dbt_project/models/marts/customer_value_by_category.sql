@@ -70,8 +70,9 @@ final as (
         cast(coalesce(revenue, 0) as decimal(18, 2)) as revenue,
         {%- for side, name in [(0, 'average_revenue'), (-1, 'average_revenue_low'), (1, 'average_revenue_high')] %}
         case
-            when accounts_with_revenue >= {{ minimum }}
-                then cast(floor(greatest(0e0, revenue_mean + {{ side }} * z * revenue_error) + 0.5e0) as decimal(18, 2))
+            when accounts_with_revenue >= {{ minimum }}{{ ' and revenue_error > 0e0' if side }}
+                then cast(floor(greatest(0e0, revenue_mean
+                    {%- if side %} + {{ side }} * z * revenue_error{% endif %}) + 0.5e0) as decimal(18, 2))
         end as {{ name }},
         {%- endfor %}
         {%- for rate_name, of, count in [
