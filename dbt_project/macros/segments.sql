@@ -35,13 +35,42 @@
 {%- endmacro %}
 
 
+{#- Was it the state of the account at that moment? -#}
+{% macro is_valid_at(accounts, moment) -%}
+    {{ moment }} >= {{ accounts }}.valid_from
+            and {{ moment }} < {{ accounts }}.valid_to
+{%- endmacro %}
+
+
 {#- The state of the account that a fact shows: that of the day, or with segments_as_of: now, that of today. -#}
 {% macro as_of(accounts, moment) -%}
+    {{ accounts ~ '.is_current' if var('segments_as_of') == 'now' else is_valid_at(accounts, moment) }}
+{%- endmacro %}
+
+
+{#-
+    The states of accounts, with the segments of today where segments_as_of: now asks for them. Revenue, and whether an
+    account is a customer, stay those of the state: who left today was a customer last year.
+-#}
+{% macro account_states() -%}
+    {%- set history = ref('int_account_history') -%}
     {%- if var('segments_as_of') == 'now' -%}
-        {{ accounts }}.is_current
+    (
+        select
+            states.account_id,
+            {%- for segment in segments_from('account') %}
+            today.{{ segment.name }},
+            {%- endfor %}
+            states.annual_revenue,
+            states.is_customer,
+            states.is_deleted,
+            states.valid_from,
+            states.valid_to
+        from {{ history }} as states
+        inner join {{ history }} as today on states.account_id = today.account_id and today.is_current
+    )
     {%- else -%}
-        {{ moment }} >= {{ accounts }}.valid_from
-            and {{ moment }} < {{ accounts }}.valid_to
+        {{ history }}
     {%- endif -%}
 {%- endmacro %}
 

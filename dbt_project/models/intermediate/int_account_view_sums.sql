@@ -8,6 +8,7 @@
 ) }}
 {%- set segments = segments_from('account') %}
 {%- set grains = ['quarter', 'year'] %}
+{%- set is_now = var('segments_as_of') == 'now' %}
 {%- set names = [] %}
 {%- for segment in segments %}
 {%- do names.append(adapter.quote(segment.name)) %}
@@ -33,7 +34,8 @@ period_ends as (
     {%- endfor %}
 ),
 {% if is_incremental() %}
--- A row that came back as it was is none that moved.
+-- A row that came back as it was is none that moved. Where segments are those of today, what is
+-- current now moves them in all periods.
 moved_answers as (
     select response_date
     from {{ differences('fct_nps_responses') }} as answers
@@ -48,10 +50,15 @@ moved_states as (
         period_ends.period_start,
         accounts.account_id
     from {{ differences('int_account_history') }} as accounts
-    inner join period_ends on {{ as_of('accounts', 'period_ends.ended_at') }}
+    inner join period_ends
+        on
+            {{ is_valid_at('accounts', 'period_ends.ended_at') }}
+            {%- if is_now %}
+            or accounts.is_current
+            {%- endif %}
     group by
         period_ends.period_grain, period_ends.period_start, accounts.account_id, accounts.annual_revenue,
-        accounts.is_customer, accounts.is_deleted
+        accounts.is_customer, accounts.is_deleted{{ ', accounts.is_current' if is_now }}
         {%- for name in names %}, accounts.{{ name }}{% endfor %}
     having sum(accounts.row_change) <> 0
 ),
@@ -131,24 +138,24 @@ by_period as (
     {%- endfor %}
 ),
 
--- Accounts that only a survey names have no state: nobody knows their segments or revenue.
+-- Accounts that only a survey names have no state: it named them as customers, and nobody knows segments or revenue.
 answered as (
     select
         by_period.*,
         {%- for segment in segments %}
         {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
         {%- endfor %}
-        coalesce(accounts.is_customer and not coalesce(accounts.is_deleted, false), false) as is_customer,
+        coalesce(accounts.is_customer and not coalesce(accounts.is_deleted, false), true) as is_customer,
         cast(case when accounts.annual_revenue > 0 then accounts.annual_revenue else 0 end as {{ type_double() }})
             as revenue,
         1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
     from by_period
     inner join period_ends
         on by_period.period_grain = period_ends.period_grain and by_period.period_start = period_ends.period_start
-    left join {{ ref('int_account_history') }} as accounts
+    left join {{ account_states() }} as accounts
         on
             by_period.account_id = accounts.account_id
-            and {{ as_of('accounts', 'period_ends.ended_at') }}
+            and {{ is_valid_at('accounts', 'period_ends.ended_at') }}
 ),
 
 final as (

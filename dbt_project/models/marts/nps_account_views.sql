@@ -21,7 +21,8 @@
 {%- set sums = account_sums() %}
 {#-
     An account is in one place, with one revenue: those of the end of the period. Most never changed: those of one span and
-    the same values are one row before periods multiply them.
+    the same values are one row before periods multiply them. Whom only a survey names, it named as a customer, and no
+    state says since when.
 -#}
 {%- set customers_together %}
     with period_ends as (
@@ -38,14 +39,12 @@
             {%- for name in names %}
             history.{{ name }},
             {%- endfor %}
-            history.valid_from,
-            history.valid_to,
-            history.is_current,
+            coalesce(history.valid_from, timestamp '1900-01-01') as valid_from,
+            coalesce(history.valid_to, timestamp '9999-12-31') as valid_to,
             case when history.annual_revenue > 0 then history.annual_revenue else 0 end as revenue
-        from {{ ref('int_account_history') }} as history
-        inner join {{ ref('dim_accounts') }} as surviving_accounts
-            on history.account_id = surviving_accounts.account_id
-        where history.is_customer and not coalesce(history.is_deleted, false)
+        from {{ ref('dim_accounts') }} as surviving_accounts
+        left join {{ account_states() }} as history on surviving_accounts.account_id = history.account_id
+        where coalesce(history.is_customer and not coalesce(history.is_deleted, false), true)
     ),
 
     accounts as (
@@ -55,11 +54,10 @@
             {%- endfor %}
             valid_from,
             valid_to,
-            is_current,
             count(*) as accounts,
             sum(revenue) as revenue
         from states
-        group by {{ (names + ['valid_from', 'valid_to', 'is_current']) | join(', ') }}
+        group by {{ (names + ['valid_from', 'valid_to']) | join(', ') }}
     ),
 
     placed as (
@@ -72,7 +70,7 @@
             accounts.accounts,
             accounts.revenue
         from period_ends
-        inner join accounts on {{ as_of('accounts', 'period_ends.ended_at') }}
+        inner join accounts on {{ is_valid_at('accounts', 'period_ends.ended_at') }}
     )
 
     select
