@@ -8,12 +8,8 @@
 ) }}
 {%- set rules = var('contact_rules') %}
 {%- set forgotten_days = rules.get('forgotten_days', {}) %}
-{#- As far back as any rule looks; for who was forgotten, who must have been asked once, as long again. -#}
-{%- set days_back = [
-    rules.days_between.values() | max, 2 * ((forgotten_days.values() | list) + [0]) | max, var('trailing_window_days'),
-] | max %}
 {#- After which an invitation means something else. -#}
-{%- set passing_days = [0, days_back, var('trailing_window_days')]
+{%- set passing_days = [0, var('trailing_window_days')]
     + rules.days_between.values() | list + forgotten_days.values() | list %}
 {%- set affected = 'select contact_id from affected' %}
 
@@ -59,6 +55,7 @@ contacts as (
         and not dim_contacts.is_deleted
 ),
 
+-- However long ago: who was asked once, and not since, stays forgotten.
 asked as (
     select
         contact_id,
@@ -80,13 +77,11 @@ asked as (
         from
             {{ concerned(
                 ref('fct_survey_invitations'), 'contact_id', affected,
-                ['contact_id', 'survey_type', 'sent_at', 'delivered_at', 'is_within_contact_rules'],
-                condition='sent_at > ' ~ add_hours(as_of_moment(), -24 * days_back)
+                ['contact_id', 'survey_type', 'sent_at', 'delivered_at', 'is_within_contact_rules']
             ) }}
         where
             contact_id is not null
             and delivered_at is not null
-            and sent_at > {{ add_hours(as_of_moment(), -24 * days_back) }}
             and sent_at <= {{ as_of_moment() }}
     ) as invitations
     group by contact_id
