@@ -50,8 +50,8 @@ def show(published: Published, filters: Filters) -> None:
     )
     panel(
         "Contact and closure",
-        "in_time_rate = contacted in time / contacted or due; closure_rate = resolved / cases. Shares of all cases, "
-        "so without an interval.",
+        "in_time_rate = contacted_in_time / judged, the cases whose due time is over; closure_rate = resolved / cases. "
+        "Shares of all cases, so without an interval.",
         performance,
     )
     panel(

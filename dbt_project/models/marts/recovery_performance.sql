@@ -91,6 +91,7 @@ final as (
         owner_id,
         cast(cases as bigint) as cases,
         cast(contacted as bigint) as contacted,
+        cast(judged as bigint) as judged,
         cast(contacted_in_time as bigint) as contacted_in_time,
         cast(resolved as bigint) as resolved,
         cast(overdue as bigint) as overdue,
