@@ -1,5 +1,6 @@
 -- In every period the own scorecards of all owners, unknown among them, hold every answer, and those of what was
 -- handled every answer of which it is known by whom; a domain or team holds what the scorecards of those in it hold.
+{%- set grains = ['quarter', 'year'] %}
 with own as (
     select * from {{ ref('nps_by_owner') }}
     where scope in ('own', 'handled') and segment = 'all'
@@ -17,16 +18,33 @@ owned as (
     group by scope, survey_type, period_grain, period_start
 ),
 
+-- What the scorecards are made of, also in periods that they leave out.
+counted as (
+    {%- for grain in grains %}
+    select
+        case credited_as when 'owner' then 'own' else 'handled' end as scope,
+        survey_type,
+        '{{ grain }}' as period_grain,
+        {{ grain }}_start as period_start,
+        sum(responses) as responses,
+        sum(promoters) as promoters
+    from {{ ref('int_owner_counts') }}
+    group by credited_as, survey_type, {{ grain }}_start
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
 handled as (
     select
         responses.survey_type,
+        dates.quarter_start,
         dates.year_start,
         count(*) as responses,
         count(case when responses.category = 'promoter' then 1 end) as promoters
     from {{ ref('fct_nps_responses') }} as responses
     inner join {{ ref('dim_dates') }} as dates on responses.response_date = dates.date_day
     where responses.handled_by is not null
-    group by responses.survey_type, dates.year_start
+    group by responses.survey_type, dates.quarter_start, dates.year_start
 ),
 
 totals as (
@@ -39,15 +57,18 @@ totals as (
         promoters
     from {{ ref('nps_by_segment_period') }}
     where segment = 'all' and period_grain in ('quarter', 'year')
+    {%- for grain in grains %}
     union all
     select
         'handled' as scope,
         survey_type,
-        'year' as period_grain,
-        year_start as period_start,
-        responses,
-        promoters
+        '{{ grain }}' as period_grain,
+        {{ grain }}_start as period_start,
+        sum(responses) as responses,
+        sum(promoters) as promoters
     from handled
+    group by survey_type, {{ grain }}_start
+    {%- endfor %}
 ),
 
 below as (
@@ -64,21 +85,25 @@ below as (
     group by own.scope, own.survey_type, own.period_grain, own.period_start, hierarchy.manager_id
 )
 
+{%- for sums in ['owned', 'counted'] %}
 select
-    totals.scope,
-    totals.survey_type,
-    totals.period_grain,
-    totals.period_start,
+    coalesce(totals.scope, {{ sums }}.scope) as scope,
+    coalesce(totals.survey_type, {{ sums }}.survey_type) as survey_type,
+    coalesce(totals.period_grain, {{ sums }}.period_grain) as period_grain,
+    coalesce(totals.period_start, {{ sums }}.period_start) as period_start,
     cast(null as {{ dbt.type_string() }}) as owner_id
 from totals
-left join owned
+full outer join {{ sums }}
     on
-        totals.scope = owned.scope
-        and totals.survey_type = owned.survey_type
-        and totals.period_grain = owned.period_grain
-        and totals.period_start = owned.period_start
-where totals.responses <> coalesce(owned.responses, 0) or totals.promoters <> coalesce(owned.promoters, 0)
+        totals.scope = {{ sums }}.scope
+        and totals.survey_type = {{ sums }}.survey_type
+        and totals.period_grain = {{ sums }}.period_grain
+        and totals.period_start = {{ sums }}.period_start
+where
+    coalesce(totals.responses, 0) <> coalesce({{ sums }}.responses, 0)
+    or coalesce(totals.promoters, 0) <> coalesce({{ sums }}.promoters, 0)
 union all
+{%- endfor %}
 select
     domains.scope,
     domains.survey_type,
