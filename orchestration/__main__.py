@@ -138,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
 def show_fault(error: Exception, settings: Settings, console: Console) -> None:
     """Say in a sentence what went wrong; where in the code it did is for the log."""
     if isinstance(error, ConfigError):
-        console.print(f"[bold red]Configuration:[/] {error}", soft_wrap=True)
+        console.print(f"[bold red]Configuration:[/] {escape(str(error))}", soft_wrap=True)
     elif isinstance(error, LakeFault):
         console.print(f"[bold red]✗[/] {escape(str(error))}", soft_wrap=True)
     else:
@@ -147,7 +147,7 @@ def show_fault(error: Exception, settings: Settings, console: Console) -> None:
         log = settings.data_dir / "error.log"
         with suppress(OSError):
             log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            console.print(f"[dim]Where it happened: {log}[/]", soft_wrap=True)
+            console.print(f"[dim]Where it happened: {escape(str(log))}[/]", soft_wrap=True)
 
 
 def deliver(folder: Path, landing: Path) -> None:
@@ -178,7 +178,7 @@ def run(settings: Settings, console: Console) -> int:
     if not outcome.is_success:
         console.print()
         for problem in outcome.problems:
-            console.print(f"[bold red]✗[/] {problem}", soft_wrap=True)
+            console.print(f"[bold red]✗[/] {escape(problem)}", soft_wrap=True)
         kept = "The published file is as it was." if settings.serving.exists() else "Nothing was published."
         console.print(f"\n[bold]{kept}[/] Repair what is named above and run again.", soft_wrap=True)
         return FAILURE
@@ -220,7 +220,7 @@ def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, d
                         console.print(f"[red]✗[/] {escape(delivery.error)}", soft_wrap=True)
                     else:
                         figures = f"{delivery.records} new or changed, {delivery.unchanged} unchanged"
-                        console.print(f"[green]✓[/] {name}.{delivery.resource}  [dim]{figures}[/]")
+                        console.print(f"[green]✓[/] {name}.{escape(delivery.resource)}  [dim]{figures}[/]")
             except ExtractError as error:
                 is_success = False
                 console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
@@ -262,7 +262,7 @@ def as_known(settings: Settings, moment: str, console: Console) -> int:
     status = dbt(known, ["build", "--quiet", "--resource-type", "seed", "--resource-type", "model"])
     if status == 0:
         summary.print_headline(known.warehouse, console)
-        console.print(str(known.warehouse), soft_wrap=True)
+        console.print(escape(str(known.warehouse)), soft_wrap=True)
     return status
 
 
@@ -321,7 +321,7 @@ def export(settings: Settings, owner_id: str | None, target: Path | None, consol
         told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
     else:
         told = "{:,} rows shown, {:,} hidden".format(*export_outside(settings, target))
-    console.print(f"[green]✓[/] {target}  [dim]{told}[/]", soft_wrap=True)
+    console.print(f"[green]✓[/] {escape(str(target))}  [dim]{told}[/]", soft_wrap=True)
     return 0
 
 
@@ -331,7 +331,10 @@ def report(settings: Settings, owner_id: str, target: Path | None, console: Cons
 
     target = target or settings.exports / f"report_{_file_name(owner_id)}.html"
     write_report(settings, owner_id, target)
-    console.print(f"[green]✓[/] {target}  [dim]one page; open it in a browser, print it from there[/]", soft_wrap=True)
+    console.print(
+        f"[green]✓[/] {escape(str(target))}  [dim]one page; open it in a browser, print it from there[/]",
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -341,7 +344,9 @@ def superset_bundle(settings: Settings, served_at: str | None, target: Path | No
 
     target = target or settings.exports / "superset.zip"
     write_bundle(settings, target, served_at)
-    console.print(f"[green]✓[/] {target}  [dim]in Superset: Dashboards, Import dashboards[/]", soft_wrap=True)
+    console.print(
+        f"[green]✓[/] {escape(str(target))}  [dim]in Superset: Dashboards, Import dashboards[/]", soft_wrap=True
+    )
     return 0
 
 
@@ -364,7 +369,7 @@ def forget(settings: Settings, person: str, console: Console) -> int:
         console.print("[bold red]Not forgotten yet:[/] the former publication stands. Run the same command again.")
         return FAILURE
     for path in (holding := forgetting.finish(settings, plan)):
-        console.print(f"[bold red]✗[/] {path}: still names the person", soft_wrap=True)
+        console.print(f"[bold red]✗[/] {escape(str(path))}: still names the person", soft_wrap=True)
     if not holding:
         console.print(f"[green]✓[/] forgotten; {len(plan.files)} file(s) of landing/ that named the person are removed")
     return FAILURE if holding else 0
@@ -376,7 +381,8 @@ def docs(settings: Settings, console: Console) -> int:
 
     if status := dbt(settings, ["docs", "generate", "--static", "--no-compile", "--quiet"]):
         return status
-    console.print(f"[green]✓[/] {write_site(settings, settings.site)}  [dim]open it in a browser[/]", soft_wrap=True)
+    index = escape(str(write_site(settings, settings.site)))
+    console.print(f"[green]✓[/] {index}  [dim]open it in a browser[/]", soft_wrap=True)
     return 0
 
 

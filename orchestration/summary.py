@@ -159,7 +159,7 @@ def _decisions(connection: duckdb.DuckDBPyConnection) -> Panel:
     if quarantined:
         table = _table("quarantined because", "rows>", "the first at")
         for reason, count, place in quarantined:
-            table.add_row(reason, f"{count:,}", place)
+            table.add_row(reason, f"{count:,}", Text(place))
         content += ["", table]
     return _panel("Where every answer went", *content)
 
@@ -196,11 +196,11 @@ def _checks(connection: duckdb.DuckDBPyConnection) -> Panel:
 def _next_steps(settings: Settings) -> Panel:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
-    table.add_row("published file", _short(settings.serving))
-    table.add_row("quality report", _short(settings.data_docs / "index.html"))
+    table.add_row("published file", Text(_short(settings.serving)))
+    table.add_row("quality report", Text(_short(settings.data_docs / "index.html")))
     table.add_row("make dev", "Dagster: every asset, check and run, on 127.0.0.1:3000")
     if settings.config_dir == ROOT:
-        table.add_row("make run", f"the same over your own files in {_short(settings.landing)}")
+        table.add_row("make run", Text(f"the same over your own files in {_short(settings.landing)}"))
     table.add_row("make help", "all commands")
     return _panel("Next", table)
 

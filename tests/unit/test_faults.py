@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 
 from orchestration import __main__ as command_line
-from orchestration import ingest, loader
+from orchestration import ingest, loader, pipeline
 from orchestration.faults import explained, last_build
 from orchestration.loader import verify_loads
 from orchestration.publications import prepare, settle
 from orchestration.register import REGISTER_FILE, LakeDamaged, registered_loads
-from orchestration.settings import ROOT, Settings
+from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import Guard, Table
 from orchestration.transform import _build_time
 
@@ -120,6 +120,23 @@ def test_any_other_fault_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.M
     assert f"File exists: '{tmp_path / 'landing'}'" in said
     assert "Traceback" not in said
     assert "Traceback" in (tmp_path / "error.log").read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_a_name_is_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets are no markup of the console."""
+
+    def refuse(_: Settings) -> None:
+        raise ConfigError("exclusions.csv:2: '[a-z]+(' is no regular expression, nor is [/x]")
+
+    monkeypatch.setattr(command_line, "check_reference", refuse)
+    said = run_command(tmp_path / "[b]", monkeypatch)
+    assert "Configuration: exclusions.csv:2: '[a-z]+(' is no regular expression, nor is [/x]" in said
+
+    monkeypatch.undo()
+    outcome = pipeline.Outcome(is_success=False, problems=["landing/[/x].csv: [red] is missing"])
+    monkeypatch.setattr(pipeline, "run_pipeline", lambda *_: outcome)
+    said = run_command(tmp_path / "[b]", monkeypatch)
+    assert "✗ landing/[/x].csv: [red] is missing" in said
 
 
 def run_command(data: Path, monkeypatch: pytest.MonkeyPatch) -> str:
