@@ -21,19 +21,19 @@ Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
 COLUMNS_OF_FACTS = {"touchpoint": "survey", "channel": "answer", "language": "answer"}
 # Columns of the tables that segments are added to, which no segment may be called.
 TAKEN = """
-account_id account_id_hash account_match_rule account_name accounts accounts_with_revenue all annual_revenue
-answers_squared answers_squared_theta answers_squared_theta_squared attributes category comment contact_email
-contact_id contact_id_hash contact_match_rule contacts contacts_answered contacts_asked contacts_silent country
-customer_revenue customers days_since_previous delivered_account_id delivered_at detractors employees handled_by
-has_opted_out has_reference_consent invitation_id invitation_id_hash is_controllable is_current is_customer
-is_deleted is_in_crm is_staff is_within_contact_rules job_title last_response_date latest_detractors latest_nps
-latest_passives latest_promoters latest_responses load_id loaded_at match_rule nps_contribution observed_at
-opened_at outcome owner_id parent_account_id passives period_grain period_start previous_category previous_score
-promoters reports_to_id responded_at response_date response_id response_id_hash responses revenue revenue_squared
-revenue_squared_theta revenue_squared_theta_squared revenue_theta score sent_at sent_date source_file source_line
-source_response_id source_system started_at submitted_at survey_id survey_type surviving_contact_id theta
-theta_squared ticket_id trailing_ci_high trailing_ci_low trailing_detractors trailing_evidence trailing_nps
-trailing_passives trailing_promoters trailing_responses valid_from valid_to version_key
+account_id account_match_rule account_name accounts accounts_with_revenue all annual_revenue answers_squared
+answers_squared_theta answers_squared_theta_squared built_at category comment contact_email contact_id contact_id_hash
+contact_match_rule contacts contacts_answered contacts_asked contacts_silent country customer_revenue customers
+days_since_previous delivered_account_id delivered_at detractors employees handled_by has_opted_out
+has_reference_consent invitation_id is_controllable is_current is_customer is_deleted is_in_crm is_staff
+is_within_contact_rules job_title last_response_date latest_detractors latest_nps latest_passives latest_promoters
+latest_responses load_id loaded_at match_rule nps_contribution observed_at opened_at outcome owner_id
+parent_account_id passives period_grain period_start previous_category previous_score promoters responded_at
+response_date response_id responses revenue revenue_squared revenue_squared_theta revenue_squared_theta_squared
+revenue_theta row_change score sent_at sent_date source_file source_line source_response_id source_system started_at
+submitted_at survey_id survey_type surviving_contact_id theta theta_squared ticket_id trailing_ci_high trailing_ci_low
+trailing_detractors trailing_evidence trailing_nps trailing_passives trailing_promoters trailing_responses valid_from
+valid_to version_key
 """
 
 
