@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ SHORTEST_SALT = 16
 
 def _sql_time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+
+
+def _duckdb_version() -> str:
+    """The one that is installed; in Spark's environment, which has none, the one that belongs to it."""
+    try:
+        return version("duckdb")
+    except PackageNotFoundError:
+        pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        return next(pin.removeprefix("duckdb==").strip() for pin in pins if pin.startswith("duckdb=="))
 
 
 class ConfigError(Exception):
@@ -276,6 +286,7 @@ class Settings:
         variables = self.variables | {"as_known_at": None, "as_of": None}
         digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
         digest.update(hashlib.sha256(self.contact_salt.encode()).digest())
+        digest.update(_duckdb_version().encode())  # another one hashes otherwise, and rows are found by hashes of keys
         for file in files:
             if file.name != "exclusions.csv":
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())

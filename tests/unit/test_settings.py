@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
+from orchestration import settings as configuration
 from orchestration.settings import ROOT, ConfigError, Settings
 
 
@@ -29,6 +31,19 @@ def test_as_of_is_a_moment_in_utc_and_changes_no_definition(
     assert later.variables["as_of"] == used
     assert later.definition() == settings.definition()
     assert replace(settings, as_known_at=datetime(2025, 1, 1, tzinfo=UTC)).definition() == settings.definition()
+
+
+def test_another_duckdb_is_another_definition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It hashes keys otherwise; Spark's environment has none, and builds by the same definition."""
+
+    def not_installed(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    definition = Settings(ROOT, tmp_path).definition()
+    monkeypatch.setattr(configuration, "version", lambda _: "2.0.99")
+    assert Settings(ROOT, tmp_path).definition() != definition
+    monkeypatch.setattr(configuration, "version", not_installed)
+    assert Settings(ROOT, tmp_path).definition() == definition
 
 
 def test_an_as_of_that_is_no_moment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
