@@ -51,7 +51,7 @@ PLACE = ("source_system", "survey_id", "segment", "segment_value")
 
 @dataclass(frozen=True)
 class LoadProfile:
-    """Which columns of a source table carry the score and the time; `where` keeps the rows they apply to."""
+    """Which columns of a source table carry the score and the time; `where` keeps the rows that have a score."""
 
     score: str | None = None
     time: str | None = None
@@ -166,8 +166,7 @@ def profile_loads(loads: Sequence[StagedLoad], database: Path) -> None:
     with duckdb.connect(database) as connection:
         connection.execute("""
             create table load_profile (
-                table_name varchar, item varchar, rows_read bigint,
-                missing_columns varchar, column_changes varchar,
+                table_name varchar, item varchar, missing_columns varchar, column_changes varchar,
                 valid_score_share double, time_share double, malformed_share double
             )
         """)
@@ -197,7 +196,7 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
     query = f"""
         insert into load_profile
         select
-            ?, ?, count(*), nullif(?, ''), ?, {score_share}, {time_share},
+            ?, ?, nullif(?, ''), ?, {score_share}, {time_share},
             ?::bigint / nullif(count(*) + ?::bigint, 0)
         from {rows}
     """

@@ -208,7 +208,7 @@ class FileSource(Strict):
 
 
 class Guard(Strict):
-    """What the guard of new files looks at: the columns of score and time, and the rows they apply to."""
+    """What the guard of new files looks at: the columns of score and time; `where` keeps the rows that have a score."""
 
     score: str | None = None
     time: str | None = None
