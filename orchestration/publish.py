@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -79,6 +80,19 @@ def code_version() -> str:
 def published_fingerprint(serving: Path) -> str | None:
     """The fingerprint the published file was made from; None when there is no readable one."""
     return _published(serving, "inputs_fingerprint")
+
+
+def is_of_this_day(settings: Settings) -> bool:
+    """Whether the published file shows the business day of this run.
+
+    With time alone people may be asked again or were forgotten, answers become too old, and years of cases begin.
+    """
+    zone = ZoneInfo(settings.variables["business_time_zone"])
+    moments = [as_of for (as_of,) in served_file.ask(settings.serving, "select as_of from quality.publication")]
+    if None in moments or not moments:
+        return False
+    shown, now = (moment.replace(tzinfo=UTC).astimezone(zone).date() for moment in (moments[0], settings.moment))
+    return bool(shown == now)
 
 
 def settle_log(settings: Settings) -> None:
@@ -177,6 +191,7 @@ def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, pub
         is_new_file = tables is None
         if tables is None:
             tables = served_file.create(connection, copy)
+        (as_of,) = connection.execute("select max_by(as_of, built_at) from warehouse.builds.model_builds").fetchall()[0]
         served_file.describe(
             connection,
             tables,
@@ -185,6 +200,7 @@ def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, pub
                 "publication_id": entry.publication_id,
                 "published_at": entry.published_at,
                 "built_at": entry.built_at,
+                "as_of": as_of,
                 "code_version": code_version(),
                 "inputs_fingerprint": fingerprint,
             },

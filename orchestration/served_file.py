@@ -68,6 +68,7 @@ COMMENTS = {
     "column quality.publication.publication_id": "Its entry in the publication log, as in nps_restatements",
     "column quality.publication.published_at": "Time of the publication (UTC)",
     "column quality.publication.built_at": "Time at which the build began that it shows (UTC)",
+    "column quality.publication.as_of": "As of when cases are open and people may be asked again (UTC)",
     "column quality.publication.code_version": "Version of the code: git describe, or that of the package",
     "column quality.publication.inputs_fingerprint": "Hash of the loads, code and configuration it was made from",
     "column quality.publication.checks_passed": "Checks of the run that passed",

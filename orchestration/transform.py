@@ -20,15 +20,15 @@ from orchestration.documentation import table_page
 from orchestration.faults import Build, last_build
 from orchestration.loader import hold_lake, verify_loads
 from orchestration.publications import last_publication
-from orchestration.publish import inputs_fingerprint, published_fingerprint, settle_log
+from orchestration.publish import inputs_fingerprint, is_of_this_day, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
 from orchestration.segments import check_segment_columns
 from orchestration.settings import DBT_PROJECT_DIR, PUBLISHED_SCHEMAS, ROOT, Settings
 from orchestration.sources import Sources, dbt_arguments, dbt_vars
 from orchestration.warehouse import fill
 
-# A run with this tag ends after loading when the published file is made from the same loads, code and
-# configuration. Runs started from the Dagster page do not carry it: who clicks wants to see a build.
+# A run with this tag ends after loading when a build would show nothing new (has_news). Runs started from the Dagster
+# page do not carry it: who clicks wants to see a build.
 ONLY_IF_CHANGED = "nps/only_if_changed"
 # What dbt says when a seed, a model or a test has ended.
 SHOWN_EVENTS = ("LogSeedResult", "LogModelResult", "LogTestResult")
@@ -104,15 +104,8 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         settle_log(settings)
         fingerprint = inputs_fingerprint(settings)
         stamp = BuildStamp(settings)
-        is_published = fingerprint == stamp.approved_fingerprint() == published_fingerprint(settings.serving)
-        # That nothing came may be the news: what is published must say so.
-        if (
-            context.run.tags.get(ONLY_IF_CHANGED)
-            and is_published
-            and not has_turned_late(settings.serving)
-            and not has_come_due(settings.serving, settings.moment)
-        ):
-            context.log.info("Nothing new: the published file is made from these loads, code and configuration.")
+        if context.run.tags.get(ONLY_IF_CHANGED) and not has_news(settings, fingerprint):
+            context.log.info("Nothing new: the published file is made from these loads, code and configuration, today.")
             return
         check_segment_columns(settings, sources.tables)  # a column may have come with the files of this run
         from expectations import validation  # noqa: PLC0415  (Great Expectations takes two seconds to import)
@@ -145,6 +138,21 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
             validation.write_results(results, settings.check_results)
 
     return dbt_build
+
+
+def has_news(settings: Settings, fingerprint: str) -> bool:
+    """Whether a build would show anything else than the published file does; `fingerprint` is that of its inputs.
+
+    Time makes news as well: at once what somebody is told of, that a source is late and a case overdue, and all else
+    with the day.
+    """
+    serving = settings.serving
+    return (
+        not fingerprint == BuildStamp(settings).approved_fingerprint() == published_fingerprint(serving)
+        or not is_of_this_day(settings)
+        or has_turned_late(serving)
+        or has_come_due(serving, settings.moment)
+    )
 
 
 def _build_time(settings: Settings, last: Build | None) -> datetime:

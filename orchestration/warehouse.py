@@ -56,7 +56,7 @@ def fill(settings: Settings, manifest: Path, built_at: datetime) -> None:
             """
             create schema builds;
             create table builds.model_builds (
-                model_name varchar, built_at timestamp, is_full boolean, definition varchar
+                model_name varchar, built_at timestamp, is_full boolean, definition varchar, as_of timestamp
             );
             create table builds.changes (
                 model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
@@ -65,8 +65,8 @@ def fill(settings: Settings, manifest: Path, built_at: datetime) -> None:
             """
         )
         connection.execute(
-            "insert into builds.model_builds values ('int_answer_changes', ?, true, ?)",
-            [built_at, settings.definition()],
+            "insert into builds.model_builds values ('int_answer_changes', ?, true, ?, ?)",
+            [built_at, settings.definition(), settings.variables["as_of"] or built_at],
         )
     warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)  # of a build in DuckDB that was killed
     draft.replace(warehouse)

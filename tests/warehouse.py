@@ -50,7 +50,7 @@ def make_warehouse(settings: Settings) -> None:
             create table staging.stg_lake__loads as select 'load' as load_id, timestamp '2024-12-31' as loaded_at;
             create table builds.current_loads as select 'load' as load_id;
             create table builds.model_builds (
-                model_name varchar, built_at timestamp, is_full boolean, definition varchar
+                model_name varchar, built_at timestamp, is_full boolean, definition varchar, as_of timestamp
             );
             create table builds.changes (
                 model_name varchar, column_name varchar, changed_value varchar, built_at timestamp
@@ -62,9 +62,12 @@ def make_warehouse(settings: Settings) -> None:
 
 def note_build(warehouse: duckdb.DuckDBPyConnection, built_at: datetime, *, is_full: bool) -> None:
     """What the models write down of a build, but for the keys they touched."""
-    for model in sorted({model for table in KEYED.values() for model in table.tracked_by}):
-        warehouse.execute("insert into builds.model_builds values (?, ?, ?, 'one')", [model, built_at, is_full])
-    warehouse.execute("insert into builds.model_builds values ('int_answer_changes', ?, true, 'one')", [built_at])
+    models = {model: is_full for table in KEYED.values() for model in table.tracked_by}
+    for model, is_full_build in {**models, "int_answer_changes": True}.items():
+        warehouse.execute(
+            "insert into builds.model_builds values ($model, $built_at, $is_full, 'one', $built_at)",
+            {"model": model, "built_at": built_at, "is_full": is_full_build},
+        )
 
 
 def change(settings: Settings, built_at: datetime, version: int, *, is_tracked: bool = True) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from orchestration import publish as publishing
-from orchestration import served_file
+from orchestration import served_file, transform
 from orchestration.__main__ import main
 from orchestration.loader import LakeBusy
 from orchestration.publications import last_publication, settle
@@ -62,7 +62,8 @@ def test_the_file_says_what_it_was_made_from(settings: Settings) -> None:
     with duckdb.connect(settings.serving, read_only=True) as connection:
         row = connection.execute(
             """
-            select run_id, publication_id, published_at, built_at, inputs_fingerprint, checks_passed, checks_warned
+            select
+                run_id, publication_id, published_at, built_at, as_of, inputs_fingerprint, checks_passed, checks_warned
             from quality.publication
             """
         ).fetchall()
@@ -70,8 +71,25 @@ def test_the_file_says_what_it_was_made_from(settings: Settings) -> None:
             "select column_name from duckdb_columns() where table_name like 'publi%' and comment is null"
         ).fetchall()
     moment = START + timedelta(hours=1)
-    assert row == [("run", f"{moment:%Y%m%dT%H%M%S%fZ}", moment, START, "0", 1, 1)]
+    assert row == [("run", f"{moment:%Y%m%dT%H%M%S%fZ}", moment, START, START, "0", 1, 1)]
     assert undescribed == []
+
+
+def test_time_alone_is_news_once_a_day(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day is that of the business: in New York it ends at five in the morning."""
+    for name in ("has_turned_late", "has_come_due"):
+        monkeypatch.setattr(transform, name, lambda *_: False)
+    stamp = BuildStamp(settings)
+    stamp.built("0")
+    stamp.approve()
+    settings.variables["business_time_zone"] = "America/New_York"
+    for hours, is_news in ((-20, True), (-1, False), (4, False), (6, True), (24 * 7, True)):
+        settings.variables["as_of"] = f"{START + timedelta(hours=hours)}"
+        assert transform.has_news(settings, "0") is is_news, hours
+    settings.variables["as_of"] = f"{START}"
+    assert transform.has_news(settings, "1")
+    monkeypatch.setattr(transform, "has_come_due", lambda *_: True)
+    assert transform.has_news(settings, "0")
 
 
 def test_a_change_that_nobody_wrote_down_is_found(settings: Settings) -> None:

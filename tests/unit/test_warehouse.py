@@ -58,6 +58,7 @@ def test_the_file_holds_what_was_written(tmp_path: Path) -> None:
             ("this",),
         ]
         assert connection.execute("from builds.current_loads").fetchall() == [("l1",)]
+        assert connection.execute("select as_of from builds.model_builds").fetchall() == [(BUILT_AT,)]
         comments = connection.execute(
             """
             select comment from duckdb_tables() where table_name = 'dim_dates'
