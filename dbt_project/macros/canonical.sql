@@ -26,15 +26,13 @@
             'source_system': string, 'source_contact_id': string, 'contact_email': string,
             'external_contact_id': string,
         },
-        'contact_events': {
-            'source_system': string, 'source_contact_id': string, 'event_type': string, 'event_at': 'timestamp',
-        },
+        'opt_outs': {'source_system': string, 'source_contact_id': string, 'opted_out_at': 'timestamp'},
         'contacts': {
             'contact_id': string, 'account_id': string, 'contact_email': string, 'job_title': string,
             'has_opted_out': 'boolean', 'has_reference_consent': 'boolean', 'is_deleted': 'boolean',
         },
-        'contact_merges': {'merged_contact_id': string, 'surviving_contact_id': string, 'merged_at': 'timestamp'},
-        'account_merges': {'merged_account_id': string, 'surviving_account_id': string, 'merged_at': 'timestamp'},
+        'contact_merges': {'merged_contact_id': string, 'surviving_contact_id': string},
+        'account_merges': {'merged_account_id': string, 'surviving_account_id': string},
         'account_history': {
             'account_id': string, 'account_name': string, 'parent_account_id': string, 'owner_id': string,
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_customer': 'boolean',
@@ -103,7 +101,7 @@
             'answers': ['survey_responses'],
             'invitations': ['survey_requests'],
             'people': ['people'],
-            'contact_events': ['unsubscribes', 'bounces'],
+            'opt_outs': ['unsubscribes'],
             'vendor_totals': ['metrics'],
         },
         'qualtrics': {
@@ -116,7 +114,7 @@
             'invitations': ['distribution_contacts'],
             'other_mailings': ['other_mailings'],
             'people': ['directory_contacts', 'recipients'],
-            'contact_events': ['unsubscribes', 'complaints'],
+            'opt_outs': ['unsubscribes', 'complaints'],
         },
         'surveymonkey': {
             'answer_table': 'responses',

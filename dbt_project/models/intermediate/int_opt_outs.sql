@@ -8,11 +8,11 @@
 with events as (
     select
         {{ respondent_key() }} as respondent_key,
-        event_at as opted_out_at
+        opted_out_at
     from (
-        {{ union_staging('contact_events') }}
+        {{ union_staging('opt_outs') }}
     ) as delivered
-    where event_type = 'opted_out' and source_contact_id is not null
+    where source_contact_id is not null
     {%- if is_incremental() %}
     union all
     select

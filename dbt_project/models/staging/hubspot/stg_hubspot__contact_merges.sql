@@ -7,10 +7,6 @@ renamed as (
     select
         trim(vid_to_merge) as merged_contact_id,
         trim(canonical_vid) as surviving_contact_id,
-        coalesce(
-            {{ utc_timestamp(adapter.quote('timestamp')) }},
-            {{ utc_timestamp(adapter.quote('timestamp'), 'epoch_milliseconds') }}
-        ) as merged_at,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,

@@ -15,8 +15,6 @@ renamed as (
     select
         merged_id as merged_contact_id,
         id as surviving_contact_id,
-        -- HubSpot names them without saying when.
-        cast(null as timestamp) as merged_at,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,

@@ -7,9 +7,8 @@ renamed as (
     select
         _source_system as source_system,
         contact_id as source_contact_id,
-        'opted_out' as event_type,
         -- When they complained is not delivered; nobody can before it was sent.
-        {{ utc_timestamp('sent_at') }} as event_at,
+        {{ utc_timestamp('sent_at') }} as opted_out_at,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,

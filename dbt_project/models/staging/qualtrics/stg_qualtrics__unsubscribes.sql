@@ -7,8 +7,7 @@ renamed as (
     select
         _source_system as source_system,
         id as source_contact_id,
-        'opted_out' as event_type,
-        {{ utc_timestamp('directory_unsubscribe_date') }} as event_at,
+        {{ utc_timestamp('directory_unsubscribe_date') }} as opted_out_at,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,

@@ -7,8 +7,6 @@ renamed as (
     select
         id as merged_account_id,
         trim(master_record_id) as surviving_account_id,
-        -- Salesforce does not say when.
-        cast(null as timestamp) as merged_at,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,
