@@ -5,9 +5,7 @@
     'source_system', 'source_activity_id', 'activity_type', 'response_id', 'external_contact_id', 'source_contact_id',
     'contact_email', 'source_account_id', 'owner_id',
 ] %}
-{%- set earliest = [
-    'created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at', 'source_file', 'source_line',
-] %}
+{%- set earliest = ['created_at', 'contacted_at', 'resolved_at', 'load_id', 'loaded_at'] %}
 {{ config(
     materialized = 'incremental',
     unique_key = 'activity_key',
@@ -40,6 +38,14 @@ evidence as (
     {%- endif %}
 ),
 
+-- A line is one of its own file: both are of the first delivery.
+traced as (
+    select
+        *,
+        min(load_id) over (partition by activity_key) as first_load_id
+    from evidence
+),
+
 final as (
     select
         activity_key,
@@ -48,9 +54,11 @@ final as (
         {%- endfor %}
         {{ dbt.bool_or('has_invalid_time') }} as has_invalid_time,
         {%- for column in earliest %}
-        min({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        min({{ column }}) as {{ column }},
         {%- endfor %}
-    from evidence
+        min(case when load_id = first_load_id then source_file end) as source_file,
+        min(case when load_id = first_load_id then source_line end) as source_line
+    from traced
     group by activity_key, {{ named | join(', ') }}
 )
 
