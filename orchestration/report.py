@@ -1,4 +1,4 @@
-"""The report of one owner for a staff meeting: one page of HTML with the picture, the words and the open cases.
+"""The report of one owner for a staff meeting: one page of HTML with the picture, the words and the unresolved cases.
 
 Made from the published file, of the owner's domain alone; the page asks nothing of any network.
 """
@@ -42,7 +42,7 @@ class Report:
     trend: list[Row]  # periods of the survey type with the most answers, oldest first
     comments: list[Row]
     cases: list[Row] | None  # None where the published file knows no cases
-    open_cases: int
+    unresolved_cases: int
     themes: list[Row]  # of the cases of the last year, the most frequent first
     silent: list[Row]
     silent_accounts: int
@@ -111,7 +111,7 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         """,
     )
     has_cases = _has_cases(connection)
-    cases = _open_cases(connection) if has_cases else []
+    cases = _unresolved_cases(connection) if has_cases else []
     for case in cases:
         case["due_at"] = case["due_at"].replace(tzinfo=ZoneInfo("UTC")).astimezone(zone)
     published_at = named_rows(connection, "select published_at from published.quality.publication")[0]["published_at"]
@@ -122,7 +122,7 @@ def read_report(connection: duckdb.DuckDBPyConnection, owner_id: str, zone: Zone
         trend=_trend(scorecards),
         comments=_comments(connection),
         cases=cases[:CASES] if has_cases else None,
-        open_cases=len(cases),
+        unresolved_cases=len(cases),
         themes=_themes(connection) if has_cases else [],
         silent=silent[:SILENT_ACCOUNTS],
         silent_accounts=len(silent),
@@ -251,7 +251,7 @@ def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     )
 
 
-def _open_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+def _unresolved_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     """Cases that are not resolved, overdue ones first."""
     return named_rows(
         connection,

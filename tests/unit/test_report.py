@@ -110,7 +110,12 @@ def published(tmp_path: Path) -> Settings:
             alter table marts.nps_by_owner add column ci_high decimal(9, 4);
             update marts.nps_by_owner set ci_low = nps - 10, ci_high = least(100, nps + 10);
             alter table marts.nps_by_owner add column nps_change decimal(9, 4);
+            alter table marts.nps_by_owner add column p_value decimal(18, 6);
             alter table marts.nps_by_owner add column is_significant boolean default false;
+            update marts.nps_by_owner set nps_change = 5 where scope in ('domain', 'handled');
+            update marts.nps_by_owner set p_value = 0.4 where scope = 'domain' and survey_type = 'relationship';
+            update marts.nps_by_owner set p_value = 0.001, is_significant = true where survey_type = 'episodic';
+            update marts.nps_by_owner set p_value = null, is_significant = false where scope = 'handled';
         """)
     return settings
 
@@ -142,7 +147,7 @@ def test_the_page_shows_the_domain_and_nothing_else(published: Settings) -> None
     assert "Silent customers: 1, 2.5 M of revenue" in text
     row = parsed.texts.index("Bolt & Co")
     assert parsed.texts[row : row + 4] == ["Bolt & Co", "2.5 M", "2", "3"]
-    assert "Open cases" not in text
+    assert "Unresolved cases" not in text
 
 
 def test_who_has_nobody_below_sees_the_own_scorecard(published: Settings) -> None:
@@ -160,7 +165,15 @@ def test_an_agent_sees_what_they_handled(published: Settings) -> None:
         assert absent not in text, absent
 
 
-def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
+def test_a_change_is_real_chance_or_proves_nothing(published: Settings) -> None:
+    """No p where one of the two scores rests on little: that is no finding of chance."""
+    manager, agent = (" ".join(page(published, owner)[1].texts) for owner in ("m", "agent"))
+    assert "+5.0 on the period before, which may be chance." in manager  # relationship
+    assert "+5.0 on the period before, more than chance." in manager  # episodic
+    assert "+5.0 on the period before, too few answers to tell it from chance." in agent and "may be chance" not in agent
+
+
+def test_unresolved_cases_are_shown_where_there_are_any(published: Settings) -> None:
     with duckdb.connect(published.serving) as connection:
         connection.execute("""
             create table marts.detractor_recovery as
@@ -170,14 +183,16 @@ def test_open_cases_are_shown_where_there_are_any(published: Settings) -> None:
                 ('2', 'a1', 'r1', 'overdue', 0, timestamp '2025-06-12 20:00:00', 'speed', date '2025-06-11'),
                 ('3', 'a9', 'other', 'open', 1, timestamp '2025-07-03 20:00:00', 'foreign', date '2025-07-01'),
                 ('4', 'a1', 'm', 'resolved', 2, timestamp '2025-07-03 20:00:00', null, date '2025-07-01'),
+                ('6', 'a1', 'm', 'contacted', 1, timestamp '2025-07-03 20:00:00', null, date '2025-07-01'),
                 ('5', 'a1', 'm', 'resolved', 2, timestamp '2024-06-03 20:00:00', 'old', date '2024-06-01')
             ) as t (response_id, account_id, owner_id, state, score, due_at, themes, opened_date);
         """)
     _, parsed = page(published, "m")
-    first = parsed.texts.index("Open cases: 2") + 5
-    assert parsed.texts[first : first + 8] == [
+    first = parsed.texts.index("Unresolved cases: 3") + 5
+    assert parsed.texts[first : first + 12] == [
         *("Acme", "0", "overdue", "2025-06-12 16:00"),  # in the business time zone
         *("Acme", "3", "open", "2025-07-03 16:00"),
+        *("Acme", "1", "contacted", "2025-07-03 16:00"),
     ]
     assert "What detractors of the last year write about: speed (2), price (1)." in parsed.texts
 
