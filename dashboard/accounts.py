@@ -12,6 +12,7 @@ from dashboard.charts import (
     Chart,
     dots,
     money,
+    of_all_segments,
     panel,
     period_axis,
     share,
@@ -19,7 +20,7 @@ from dashboard.charts import (
     with_period,
     with_score_text,
 )
-from dashboard.filters import IN_DOMAIN, Filters
+from dashboard.filters import IN_DOMAIN, Filters, by_account
 from dashboard.published import Published
 
 ACCOUNTS_SHOWN = 200
@@ -30,6 +31,10 @@ VIEWS = {"": "every answer the same", "account_equal_": "every account the same"
 
 def show(published: Published, filters: Filters) -> None:
     """Draw the page."""
+    untold = [] if filters.is_of_owner else ["Ladder", "Value by category"]
+    if by_account(published, filters).cell != filters.cell:
+        untold.append("Silent customers")
+    of_all_segments(filters, untold)
     if whole_company(filters, "Three views of the score"):
         rows = views(published, filters)
         panel(
@@ -49,28 +54,37 @@ def show(published: Published, filters: Filters) -> None:
     panel(
         "Silent customers",
         f"Customers of whom nobody's answer counts for the last year, by revenue; {ACCOUNTS_SHOWN} at most. As of the "
-        "last data, whatever the period.",
+        "last data, whatever the period, and by the segments of today.",
         silent(published, filters),
     )
     if whole_company(filters, "Ladder"):
-        pairs = waves(published, filters)
-        if not pairs:
-            st.info("There is one wave so far, and nothing to compare it with.")
-            return
-        pair = st.selectbox("Waves", pairs, key="waves", bind="query-params")
-        panel(
-            "Ladder",
-            "People by category in one wave (rows) and in the next one (columns); those of a row add up to everybody "
-            "who was there. silent: asked, no answer; new: not known before.",
-            ladder(published, filters, pairs[pair]),
-            draw_ladder,
-        )
+        draw_waves(published, filters)
     if whole_company(filters, "Value by category"):
         panel(
             "Value by category",
             "Revenue, retention and won sales of customers by what they answered last, with intervals. An association.",
             value_by_category(published, filters),
         )
+
+
+def draw_waves(published: Published, filters: Filters) -> None:
+    """The ladder of two waves, or that there are none."""
+    pairs = waves(published, filters)
+    if not pairs:
+        st.subheader("Ladder")
+        # No published table tells one from the other.
+        st.info(
+            "No two waves to compare: surveys of this type have no waves (variable waves), or there was one so far."
+        )
+        return
+    pair = st.selectbox("Waves", pairs, key="waves", bind="query-params")
+    panel(
+        "Ladder",
+        "People by category in one wave (rows) and in the next one (columns); those of a row add up to everybody who "
+        "was there. silent: asked, no answer; new: not known before.",
+        ladder(published, filters, pairs[pair]),
+        draw_ladder,
+    )
 
 
 def views(published: Published, filters: Filters) -> pd.DataFrame:
@@ -101,6 +115,7 @@ def compared(rows: pd.DataFrame) -> pd.DataFrame:
 
 def silent(published: Published, filters: Filters) -> pd.DataFrame:
     """Customers without a standing answer to the survey type, those with the most revenue first."""
+    filters = by_account(published, filters)
     return published.rows(
         f"""
         select
@@ -109,11 +124,13 @@ def silent(published: Published, filters: Filters) -> pd.DataFrame:
         from marts.nps_by_account
         cross join marts.dim_windows
         where survey_type = $survey_type and is_customer and latest_responses = 0 and {IN_DOMAIN}
+            and {filters.account_in_cell}
         order by annual_revenue desc nulls last, account_id
         limit {ACCOUNTS_SHOWN}
         """,
         survey_type=filters.survey_type,
         owner=filters.owner,
+        segment_value=filters.cell["segment_value"],
     )
 
 

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.filters import Filters, period_label
+from dashboard.filters import ALL, Filters, period_label
 
 # Of the palette of Okabe & Ito (2008), which colour-blind people tell apart; each has a contrast of 3 at least on white
 # and on the dark background. Colour never stands alone: order, shape or a word says the same.
@@ -33,6 +33,7 @@ def panel(title: str, how: str, rows: pd.DataFrame, draw: Callable[[pd.DataFrame
     st.subheader(title)
     if rows.empty:
         st.info(f"Nothing in this view, or {TOO_FEW}.")
+        st.caption(how)
         return
     if draw:
         st.altair_chart(draw(rows).configure_text(color=ink()), alt=f"{title}. {how}")
@@ -84,6 +85,12 @@ def whole_company(filters: Filters, title: str) -> bool:
         st.subheader(title)
         st.info("No table tells this by owner. Choose all owners to see it for the whole company.")
     return not filters.is_of_owner
+
+
+def of_all_segments(filters: Filters, figures: list[str]) -> None:
+    """Say which figures no mart tells by segment, where a value of one was chosen."""
+    if figures and filters.cell["segment"] != ALL:
+        st.caption(f"For all segments together: {', '.join(figures)}.")
 
 
 def score(value: float | None) -> str:

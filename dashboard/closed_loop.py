@@ -18,15 +18,19 @@ from dashboard.charts import (
     share,
     with_period,
 )
-from dashboard.filters import IN_DOMAIN, Filters
+from dashboard.filters import ALL, DOMAIN, IN_DOMAIN, Filters
 from dashboard.published import Published
 
 CASES_SHOWN = 500
 OWNERS_SHOWN = 20
+# The lengths of periods that recovery_performance has.
+GRAINS = ("month", "quarter", "year")
+WHEN = "Months, quarters and years only."
+FIGURES = ["answered_again", "recovered", "recovery_rate", "ci_low", "ci_high"]
 
 
 def show(published: Published, filters: Filters) -> None:
-    """Draw the page. Cases that wait are those of now, whatever the period."""
+    """Draw the page. Cases that wait are those of now, whatever the period; segments are those of the answer."""
     panel(
         "Waiting cases by owner",
         "Cases without a contact, by who acts on them now: overdue ones are past their due time in working hours, "
@@ -40,26 +44,32 @@ def show(published: Published, filters: Filters) -> None:
         "UTC.",
         cases(published, filters),
     )
-    performance = recovery(published, filters)
+    is_told = is_told_by_mart(published, filters)
+    performance = recovery(published, filters) if is_told else recovery_of_cases(published, filters)
     panel(
         "Time to contact",
         "Median of the hours from the answer to the first contact, day and night, of cases opened in the period; "
-        "of an owner, their own and not their domain's.",
+        f"of an owner, those of accounts that were their domain's then. {WHEN}",
         performance,
         lambda rows: draw_hours(with_period(rows, filters.grain)),
     )
     panel(
         "Contact and closure",
         "in_time_rate = contacted_in_time / judged, the cases whose due time is over; closure_rate = resolved / cases. "
-        "Shares of all cases, so without an interval.",
+        f"Shares of all cases, so without an interval. {WHEN}",
         performance,
     )
     panel(
         "Recovery",
-        "Of the detractors of the period who answered again, the share that are detractors no more: contacted beside "
-        "not contacted, with Wilson intervals. An association: nobody drew lots whom to call.",
+        "Of the detractors of the period who answered again, those that are detractors no more: contacted beside not "
+        + (
+            "contacted, as shares with Wilson intervals."
+            if is_told
+            else "contacted. Counts alone: no table tells the share and its interval of a domain or a segment."
+        )
+        + f" An association: nobody drew lots whom to call. {WHEN}",
         groups(performance[performance["period_start"] == pd.Timestamp(filters.start)]),
-        draw_recovery,
+        draw_recovery if is_told else None,
     )
 
 
@@ -69,13 +79,15 @@ def waiting(published: Published, filters: Filters) -> pd.DataFrame:
         f"""
         select owner_id, count(*) filter (state = 'overdue') as overdue, count(*) filter (state = 'open') as open
         from marts.detractor_recovery
-        where survey_type = $survey_type and state in ('open', 'overdue') and {IN_DOMAIN}
+        where
+            survey_type = $survey_type and state in ('open', 'overdue') and {IN_DOMAIN} and {filters.answered_in_cell}
         group by owner_id
         order by overdue desc, open desc, owner_id
         limit {OWNERS_SHOWN}
         """,
         survey_type=filters.survey_type,
         owner=filters.owner,
+        segment_value=filters.cell["segment_value"],
     )
 
 
@@ -89,20 +101,23 @@ def cases(published: Published, filters: Filters) -> pd.DataFrame:
             from marts.detractor_recovery as cases
             left join marts.dim_accounts as accounts
                 on cases.account_id = accounts.account_id
-                and (
-                    $owner = 'all'
-                    or accounts.owner_id in (
-                        select owner_id from marts.dim_owner_hierarchy where manager_id = $owner
-                    )
-                )
+                and ($owner = 'all' or accounts.owner_id in {DOMAIN})
         )
-        where survey_type = $survey_type and state in ('open', 'overdue') and {IN_DOMAIN}
+        where
+            survey_type = $survey_type and state in ('open', 'overdue') and {IN_DOMAIN} and {filters.answered_in_cell}
         order by due_at, response_id
         limit {CASES_SHOWN}
         """,
         survey_type=filters.survey_type,
         owner=filters.owner,
+        segment_value=filters.cell["segment_value"],
     )
+
+
+def is_told_by_mart(published: Published, filters: Filters) -> bool:
+    """Whether recovery_performance has the view: all owners together, or one with nobody below, of all segments."""
+    domain = published.rows(f"select count(*) as owners from {DOMAIN}", owner=filters.owner)
+    return filters.grain not in GRAINS or (filters.cell["segment"] == ALL and int(domain["owners"][0]) < 2)
 
 
 def recovery(published: Published, filters: Filters) -> pd.DataFrame:
@@ -119,18 +134,49 @@ def recovery(published: Published, filters: Filters) -> pd.DataFrame:
     )
 
 
+def recovery_of_cases(published: Published, filters: Filters) -> pd.DataFrame:
+    """The same added up over the owners of a domain, or over the cases of a segment: what of it may be added up.
+
+    Of owners together a median cannot be had from theirs, so all is counted from the cases, as the mart does.
+    """
+    grain = filters.grain
+    return published.rows(
+        f"""
+        select
+            {grain}_start as period_start,
+            {grain}_end as period_end,
+            count(*) as cases,
+            count(first_contact_at) as contacted,
+            count(*) filter (is_contacted_in_time) as contacted_in_time,
+            count(*) filter (state = 'resolved') as resolved,
+            count(*) filter (state = 'overdue') as overdue,
+            contacted_in_time / nullif(count(is_contacted_in_time), 0) as in_time_rate,
+            resolved / cases as closure_rate,
+            median(epoch(first_contact_at - opened_at) / 3600) as median_hours_to_contact,
+            count(is_recovered) filter (first_contact_at is not null) as contacted_answered_again,
+            count(*) filter (is_recovered and first_contact_at is not null) as contacted_recovered,
+            count(is_recovered) filter (first_contact_at is null) as uncontacted_answered_again,
+            count(*) filter (is_recovered and first_contact_at is null) as uncontacted_recovered
+        from marts.detractor_recovery
+        inner join marts.dim_dates on opened_date = date_day
+        where
+            survey_type = $survey_type and {grain}_start <= $start
+            and ($owner = 'all' or owner_when_opened_id in {DOMAIN}) and {filters.answered_in_cell}
+        group by {grain}_start, {grain}_end
+        order by period_start
+        """,
+        survey_type=filters.survey_type,
+        start=filters.start,
+        owner=filters.owner,
+        segment_value=filters.cell["segment_value"],
+    )
+
+
 def groups(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per group of cases, contacted and not."""
+    """One row per group of cases, contacted and not, with those of the figures that there are."""
     return pd.DataFrame(
         [
-            {
-                "group": name,
-                "answered_again": row[f"{key}_answered_again"],
-                "recovered": row[f"{key}_recovered"],
-                "recovery_rate": row[f"{key}_recovery_rate"],
-                "ci_low": row[f"{key}_ci_low"],
-                "ci_high": row[f"{key}_ci_high"],
-            }
+            {"group": name} | {figure: row[f"{key}_{figure}"] for figure in FIGURES if f"{key}_{figure}" in row}
             for _, row in rows.iterrows()
             for key, name in (("contacted", "contacted"), ("uncontacted", "not contacted"))
         ]

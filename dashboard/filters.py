@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -17,9 +17,9 @@ GRAINS = ["year", "quarter", "month", "week", "day"]
 
 # Whoever owns the account in question, or handled what an answer is about, must report to the owner who was chosen, at
 # any distance.
-_DOMAIN = "(select owner_id from marts.dim_owner_hierarchy where manager_id = $owner)"
-IN_DOMAIN = f"($owner = 'all' or owner_id in {_DOMAIN})"
-ANSWERED_IN_DOMAIN = f"({IN_DOMAIN} or handled_by in {_DOMAIN})"
+DOMAIN = "(select owner_id from marts.dim_owner_hierarchy where manager_id = $owner)"
+IN_DOMAIN = f"($owner = 'all' or owner_id in {DOMAIN})"
+ANSWERED_IN_DOMAIN = f"({IN_DOMAIN} or handled_by in {DOMAIN})"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,31 @@ class Filters:
         return {"segment": ALL if whole else self.segment, "segment_value": ALL if whole else self.value}
 
     @property
+    def column(self) -> str:
+        """What has the segment_value of the cell in each row of the facts, as SQL.
+
+        Names of segments are columns there; the one in the address was checked against those that exist.
+        """
+        return "'all'" if self.cell["segment"] == ALL else f'"{self.segment}"'
+
+    @property
+    def answered_in_cell(self) -> str:
+        """A condition on what has a response_id: the answer is of the segment_value."""
+        return f"""(
+            $segment_value = 'all'
+            or response_id in (select response_id from marts.fct_nps_responses where {self.column} = $segment_value)
+        )"""
+
+    @property
+    def account_in_cell(self) -> str:
+        """A condition on what has an account_id: the account is of the segment_value today; see `by_account`."""
+        return f"""(
+            $segment_value = 'all'
+            or account_id in (select account_id from marts.dim_accounts where {self.column} = $segment_value)
+            or (account_id is null and $segment_value = 'unknown')
+        )"""
+
+    @property
     def period(self) -> dict[str, Any]:
         """Parameters survey_type, grain and start of the chosen period."""
         return {"survey_type": self.survey_type, "grain": self.grain, "start": self.start}
@@ -49,6 +74,12 @@ class Filters:
     def is_of_owner(self) -> bool:
         """Only the domain of one owner may be shown."""
         return self.owner != ALL
+
+
+def by_account(published: Published, filters: Filters) -> Filters:
+    """The filters of a figure of accounts: for all segments together where the segment is none of accounts."""
+    is_of_accounts = filters.segment in published.rows("select * from marts.dim_accounts limit 0")
+    return filters if is_of_accounts else replace(filters, segment=ALL, value=ALL)
 
 
 def choose(published: Published) -> Filters:

@@ -11,6 +11,7 @@ from dashboard.charts import (
     SHARE_AXIS,
     Chart,
     amounts,
+    of_all_segments,
     panel,
     period_axis,
     room,
@@ -18,7 +19,7 @@ from dashboard.charts import (
     whole_company,
     with_period,
 )
-from dashboard.filters import Filters
+from dashboard.filters import Filters, by_account
 from dashboard.published import Published
 from dashboard.segments import shown_segment
 
@@ -52,24 +53,26 @@ def show(published: Published, filters: Filters) -> None:
             found,
             draw_propensity,
         )
+    if by_account(published, filters).cell != filters.cell:
+        of_all_segments(filters, ["Contact fatigue"])
     panel(
         "Contact fatigue",
         "People by state: opted out, asked too often within the contact rules, held back until a day, or forgotten. "
-        "Of an owner, people of the accounts of their domain.",
+        "Of an owner or a segment, people of the accounts that are theirs today.",
         fatigue(published, filters),
         draw_fatigue,
     )
 
 
 def funnel(published: Published, filters: Filters) -> pd.DataFrame:
-    """The mart response_funnel for the cell of the view, up to the period."""
+    """The mart response_funnel for the cell of the view, in the periods with invitations up to the chosen one."""
     return published.rows(
         """
         select * from (
             select * from marts.response_funnel
             where
                 survey_type = $survey_type and period_grain = $grain and period_start <= $start
-                and segment = $segment and segment_value = $segment_value
+                and segment = $segment and segment_value = $segment_value and invited > 0
             order by period_start desc
             limit 60
         ) order by period_start
@@ -96,12 +99,13 @@ def representativeness(published: Published, filters: Filters, segment: str) -> 
 
 def fatigue(published: Published, filters: Filters) -> pd.DataFrame:
     """How many people are in each state."""
+    filters = by_account(published, filters)
     return published.rows(
-        """
+        f"""
         select state, count(*) as people, count(distinct account_id) as accounts
         from marts.contact_fatigue
         where
-            survey_type = $survey_type
+            survey_type = $survey_type and {filters.account_in_cell}
             and (
                 $owner = 'all'
                 or account_id in (
@@ -115,6 +119,7 @@ def fatigue(published: Published, filters: Filters) -> pd.DataFrame:
         """,
         survey_type=filters.survey_type,
         owner=filters.owner,
+        segment_value=filters.cell["segment_value"],
     )
 
 

@@ -87,15 +87,13 @@ def rising(published: Published, filters: Filters) -> pd.DataFrame:
 
 def comments(published: Published, filters: Filters, category: str, scored: tuple[int, int]) -> pd.DataFrame:
     """Comments of the view, the latest first."""
-    # Names of segments are columns of the fact; the one in the address was checked against those that exist.
-    column = "'all'" if filters.cell["segment"] == ALL else f'"{filters.segment}"'
     return published.rows(
         f"""
         select response_date, score, category, comment, survey_id, touchpoint, account_id
         from marts.fct_nps_responses
         where
             survey_type = $survey_type and response_date between $start and $end
-            and length(trim(comment)) > 0 and {column} = $segment_value and {ANSWERED_IN_DOMAIN}
+            and length(trim(comment)) > 0 and {filters.column} = $segment_value and {ANSWERED_IN_DOMAIN}
             and ($category = 'all' or category = $category) and score between $lowest and $highest
         order by submitted_at desc, response_id
         limit {COMMENTS_SHOWN}

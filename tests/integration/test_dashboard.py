@@ -263,6 +263,98 @@ def test_who_has_nobody_below_sees_their_cases_and_so_does_the_desk(
     assert metrics(overview)["Answers"]
 
 
+def test_recovery_of_a_domain_adds_up_its_owners(
+    sample: Pipeline, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted from the cases, it is the mart's for everybody, and for a manager the sum of those who report to them."""
+    year = replace(QUARTER, grain="year", start=date(2024, 1, 1))
+    for filters in (QUARTER, year, replace(QUARTER, survey_type="transactional", grain="month")):
+        counted = closed_loop.recovery_of_cases(published, filters)
+        told = closed_loop.recovery(published, filters)[list(counted)]
+        assert len(counted) > 1 and closed_loop.is_told_by_mart(published, filters)
+        pd.testing.assert_frame_equal(told, counted, check_dtype=False, atol=1e-6)
+
+    same(
+        closed_loop.recovery_of_cases(published, replace(year, owner=MANAGER)),
+        sample,
+        f"""
+        select period_start, cast(sum(cases) as bigint) as cases, cast(sum(contacted) as bigint) as contacted,
+            sum(resolved) / sum(cases) as closure_rate,
+            cast(sum(uncontacted_answered_again) as bigint) as uncontacted_answered_again
+        from marts.recovery_performance
+        where
+            survey_type = 'relationship' and period_grain = 'year' and period_start <= '2024-01-01'
+            and owner_id in (select owner_id from marts.dim_owner_hierarchy where manager_id = '{MANAGER}')
+        group by period_start order by period_start
+        """,
+    )
+    app = page(sample.data, monkeypatch, "Closed loop", owner=MANAGER, grain="year", period="2024-01-01")
+    assert not app.info and any("no table tells the share" in line.value for line in app.caption)
+    assert list(app.dataframe[-1].value) == ["group", "answered_again", "recovered"]
+
+
+def test_a_segment_filters_what_has_it_and_the_rest_says_so(
+    sample: Pipeline, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emea = replace(QUARTER, segment="region", value="EMEA")
+    region = "select response_id from marts.fct_nps_responses where region = 'EMEA'"
+    [(waiting, cases, silent, people)] = sample.query(f"""
+        select
+            count(*) filter (state in ('open', 'overdue')), count(*),
+            (
+                select count(*) from marts.nps_by_account
+                where survey_type = 'relationship' and region = 'EMEA' and is_customer and latest_responses = 0
+            ),
+            (
+                select count(*) from marts.contact_fatigue inner join marts.dim_accounts using (account_id)
+                where survey_type = 'relationship' and region = 'EMEA'
+            )
+        from marts.detractor_recovery where survey_type = 'relationship' and response_id in ({region})
+    """)
+    assert 0 < len(closed_loop.cases(published, emea)) == waiting < len(closed_loop.cases(published, QUARTER))
+    assert closed_loop.waiting(published, emea)[["overdue", "open"]].to_numpy().sum() == waiting
+    assert closed_loop.recovery_of_cases(published, emea)["cases"].sum() == cases
+    assert 0 < len(accounts.silent(published, emea)) == silent
+    assert response.fatigue(published, emea)["people"].sum() == people
+    by_region = [
+        response.fatigue(published, replace(emea, value=value))["people"].sum()
+        for (value,) in sample.query("select region from marts.dim_accounts union select 'unknown'")
+    ]
+    assert sum(by_region) == response.fatigue(published, QUARTER)["people"].sum()
+
+    # Years as a customer are a segment of answers, and none of an account.
+    banded = {"segment": "tenure_band", "value": "5+ years"}
+    for name, filters, said in (
+        ("Accounts", {"segment": "region", "value": "EMEA"}, "For all segments together: Ladder, Value by category."),
+        ("Accounts", banded, "For all segments together: Ladder, Value by category, Silent customers."),
+        ("Response", banded, "For all segments together: Contact fatigue."),
+    ):
+        app = page(sample.data, monkeypatch, name, **filters)
+        assert [line.value for line in app.caption if line.value.startswith("For all segments")] == [said]
+
+
+def test_a_type_without_waves_has_the_value_of_its_categories(
+    sample: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(sample.data, monkeypatch, "Accounts", type="transactional")
+    assert ["have no waves" in box.value for box in app.info] == [True]
+    assert app.subheader[-1].value == "Value by category" and set(app.dataframe[-1].value["category"]) == {
+        *("promoter", "passive", "detractor"),
+    }
+
+
+def test_a_period_without_invitations_has_no_funnel(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    [(day,)] = sample.query("""
+        select period_start from marts.response_funnel
+        where survey_type = 'transactional' and period_grain = 'day' and segment = 'all' and invited = 0
+        order by period_start desc limit 1
+    """)
+    app = page(sample.data, monkeypatch, "Response", type="transactional", grain="day", period=f"{day}")
+    offered = {button.proto.label.removeprefix("CSV: ") for button in app.get("download_button")}
+    assert "Funnel" not in offered and "Rates" in offered  # of the days before
+    assert app.info[0].value.startswith("Nothing in this view")
+
+
 def test_a_new_publication_shows_at_once(sample: Pipeline, tmp_path: Path) -> None:
     """Beside one that is still open, under the same name."""
 
