@@ -19,6 +19,7 @@ RED = "#D55E00"
 GREY = "#767676"
 CATEGORIES = {"promoter": BLUE, "passive": GREY, "detractor": RED}
 TOO_FEW = "too few answers"
+NOBODY_ELSE = "nobody else"
 # What a chart can show and a person can read.
 MAX_PERIODS = 60
 MAX_VALUES = 12
@@ -59,11 +60,13 @@ def ink() -> str:
 
 
 def readable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows as a table shows them: scores with one digit, `too few answers` where there is none; days as days."""
+    """The rows as a table shows them: scores with one digit, why where there is none; days as days."""
     shown = rows.copy()
     for name in shown.select_dtypes("float"):
         if "nps" in name.split("_") and "effect" not in name:
             shown[name] = [score(value) for value in shown[name]]
+            if name.startswith("comparison_"):  # of everybody else: where a figure is of all, there is nobody else
+                shown[name] = shown[name].where(rows["segment"] != ALL, NOBODY_ELSE)
     for name in shown.select_dtypes("datetime"):
         if (shown[name].dropna() == shown[name].dropna().dt.normalize()).all():
             shown[name] = shown[name].dt.date

@@ -42,7 +42,8 @@ def show(published: Published, filters: Filters) -> None:
     with right:
         panel(
             "Answers by period",
-            "Shares of promoters (9–10), passives (7–8) and detractors (0–6) in the answers of each period.",
+            "Shares of promoters (9–10), passives (7–8) and detractors (0–6) in the answers of each period; pale and "
+            f"with a cross, a period with {TOO_FEW}.",
             rows,
             lambda rows: bars(with_labels(rows, filters.grain)),
         )
@@ -188,7 +189,7 @@ def judgement(row: pd.Series) -> str:
 def bars(rows: pd.DataFrame) -> Chart:
     """Stacked shares of the categories, detractors at the bottom, with their counts."""
     long = rows.melt(
-        ["period", "period_start", "responses"],
+        ["period", "period_start", "responses", "nps"],
         ["promoters", "passives", "detractors"],
         var_name="category",
         value_name="answers",
@@ -202,25 +203,34 @@ def bars(rows: pd.DataFrame) -> Chart:
         order=alt.Order("order:Q"),
         tooltip=["period:O", "category:N", alt.Tooltip("answers:Q", format=",")],
     )
-    layers = [
+    # Without this the bar of a single answer is as full as any other: who sees no counts takes it for a majority.
+    too_few = "!isValid(datum.nps)"
+    layers: list[alt.Chart] = [
         base.mark_bar().encode(
+            opacity=alt.condition(too_few, alt.value(0.3), alt.value(1)),
             color=alt.Color(
                 "category:N",
                 scale=alt.Scale(domain=order, range=list(CATEGORIES.values())),
                 sort=order,
                 legend=alt.Legend(title=None, orient="top"),
-            )
-        )
+            ),
+        ),
+        base.mark_text(text="×", fontSize=16, baseline="bottom")
+        .transform_filter(f"{too_few} && datum.category === 'detractor'")
+        .encode(y=alt.value(0)),
     ]
     if long["period"].nunique() <= MAX_COUNTED:
-        layers.append(
-            base.mark_text(color="white", baseline="middle", fontWeight="bold").encode(
+        layers += [
+            base.mark_text(baseline="middle", fontWeight="bold", color=color)
+            .transform_filter(shown)
+            .encode(
                 alt.Y("answers:Q", stack="normalize", bandPosition=0.5),
                 detail="category:N",
                 text=alt.Text("answers:Q", format=","),
                 opacity=alt.condition("datum.answers > 0.06 * datum.responses", alt.value(1), alt.value(0)),
             )
-        )
+            for shown, color in (("isValid(datum.nps)", "white"), (too_few, alt.Undefined))
+        ]
     return alt.layer(*layers)
 
 

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import accounts, closed_loop, overview, quality, response, segments, voices
 from dashboard.app import PAGES
-from dashboard.charts import TOO_FEW, with_score_text
+from dashboard.charts import NOBODY_ELSE, TOO_FEW, readable, with_score_text
 from dashboard.filters import Filters, latest
 from dashboard.published import Published
 from dashboard.scores import scores, scores_by_value
@@ -397,13 +397,34 @@ def test_a_score_without_an_interval_stands_alone() -> None:
 
 def test_charts_have_no_colour_alone() -> None:
     """Words, order or shapes say what the colours do: in the chart with the most of them, the counts and the legend."""
-    rows = pd.DataFrame(
-        {"period": ["1", "2"], "period_start": [1, 2], "responses": [3, 3]}
-        | {category: [1, 1] for category in ("promoters", "passives", "detractors")}
-    )
-    specification: dict[str, Any] = overview.bars(rows).to_dict()
+    specification = bars(periods=2)
     marks = {layer["mark"]["type"]: layer["encoding"] for layer in specification["layer"]}
     assert marks.keys() == {"bar", "text"} and "legend" in marks["bar"]["color"]
+
+
+def test_bars_of_few_answers_are_pale_and_have_a_cross() -> None:
+    """Also where so many bars stand beside each other that there is no room for counts."""
+    for periods in (2, 60):
+        bar, cross, *counts = bars(periods)["layer"]
+        few = bar["encoding"]["opacity"]["condition"]
+        assert (few["test"], few["value"]) == ("!isValid(datum.nps)", 0.3)
+        assert cross["mark"]["text"] == "×" and cross["transform"][0]["filter"].startswith(few["test"])
+        assert bool(counts) == (periods == 2)
+
+
+def bars(periods: int) -> dict[str, Any]:
+    rows = pd.DataFrame(
+        {"period": [f"{number}" for number in range(periods)], "period_start": range(periods), "responses": 3}
+        | {"nps": float("nan"), "promoters": 1, "passives": 1, "detractors": 1}
+    )
+    specification: dict[str, Any] = overview.bars(rows).to_dict()
+    return specification
+
+
+def test_an_action_for_everybody_has_nobody_to_compare_with(published: Published) -> None:
+    found = readable(overview.actions(published, replace(QUARTER, survey_type="transactional"))).set_index("segment")
+    assert {*found.loc["all", ["comparison_nps_before", "comparison_nps_after"]]} == {NOBODY_ELSE}
+    assert NOBODY_ELSE not in {*found.drop("all")["comparison_nps_before"], found.loc["all", "target_nps_before"]}
 
 
 def test_a_browser_shows_every_page_and_asks_nobody(sample: Pipeline, tmp_path: Path) -> None:
