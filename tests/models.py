@@ -30,7 +30,7 @@ class _Project:
     def __init__(self) -> None:
         self.defaults: dict[str, Any] = yaml.safe_load((FOLDER / "dbt_project.yml").read_text())["vars"]
         self.variables: Mapping[str, Any] = {}
-        self.overrides: Mapping[str, str] = {}
+        self.overrides: Mapping[str, Any] = {}
         self.environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         self.macros = {
             found[1]: self._callable(found[1], found[0])
@@ -46,12 +46,17 @@ class _Project:
                 "adapter": self,
                 "config": lambda **_: "",
                 "is_incremental": lambda: False,
+                "exceptions": self,
             }
         )
 
     def dispatch(self, name: str, _: str) -> Callable[..., Any]:
         """DuckDB's form of a macro, as dbt's adapter finds it."""
         return self.macros.get(f"duckdb__{name}") or self.macros[f"default__{name}"]
+
+    def raise_compiler_error(self, message: str) -> None:
+        """What a macro refuses."""
+        raise RuntimeError(message)
 
     def _callable(self, name: str, code: str) -> Callable[..., Any]:
         @cache  # compiled when it is first called: most are not
@@ -78,7 +83,7 @@ def _model(path: str) -> jinja2.Template:
     return _project().environment.from_string((FOLDER / "models" / path).read_text())
 
 
-def model_sql(path: str, variables: Mapping[str, Any], **overrides: str) -> str:
+def model_sql(path: str, variables: Mapping[str, Any], **overrides: Any) -> str:
     """The SQL of a model, by its path below models/, over tables named like what it refers to.
 
     `variables` are those in which the test differs from dbt_project.yml, `overrides` what a macro gives instead.

@@ -17,9 +17,9 @@
         },
         'invitations': {
             'source_system': string, 'source_invitation_id': string, 'source_survey_id': string,
-            'source_contact_id': string, 'contact_email': string, 'source_account_id': string, 'channel': string,
-            'attributes': string, 'group_size': 'bigint', 'sent_at': 'timestamp', 'delivered_at': 'timestamp',
-            'opened_at': 'timestamp', 'started_at': 'timestamp',
+            'source_contact_id': string, 'source_account_id': string, 'channel': string, 'attributes': string,
+            'group_size': 'bigint', 'sent_at': 'timestamp', 'delivered_at': 'timestamp', 'opened_at': 'timestamp',
+            'started_at': 'timestamp',
         },
         'other_mailings': {'source_system': string},
         'people': {
@@ -90,7 +90,8 @@
 
 {#-
     Every tool, once: the raw tables whose rows are its answers (each ends in exactly one decision), its invitations and
-    the follow-ups that people wrote down, and by entity the staging models stg_<tool>__<name> that deliver it.
+    the follow-ups that people wrote down, and by entity the staging models stg_<tool>__<name> that deliver it. Who
+    answered or was invited finds a contact through `people` alone.
     `lookups`: raw tables that these models join to others, or to other rows of their own.
 -#}
 {% macro tools() -%}
@@ -181,6 +182,13 @@
         'answers': 'answer_table', 'invitations': 'invitation_table', 'activities': 'activity_table',
     }[entity] -%}
     {%- for source_name, tool in tools().items() -%}
+        {#- Activities may come of a CRM's own records; the rows of answers and invitations are counted against these. -#}
+        {%- if entity in ('answers', 'invitations') and entity in tool and not tool[name] -%}
+            {%- do exceptions.raise_compiler_error(
+                'tools() in macros/canonical.sql: ' ~ source_name ~ ' has ' ~ entity ~ ', but no ' ~ name
+                ~ ': name the raw table whose rows they are'
+            ) -%}
+        {%- endif -%}
         {%- if tool[name] and is_delivered(source_name, 'stg__' ~ tool[name]) -%}
             {%- do tables.update({source_name: tool[name]}) -%}
         {%- endif -%}

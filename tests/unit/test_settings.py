@@ -11,6 +11,7 @@ import pytest
 
 from orchestration import settings as configuration
 from orchestration.settings import ROOT, ConfigError, Settings
+from tests.models import model_sql
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,16 @@ def test_a_target_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NPS_TARGET", "sparks")
     with pytest.raises(ConfigError, match="NPS_TARGET: 'sparks': choose one of duckdb, spark"):
         Settings(ROOT, tmp_path).environment()
+
+
+@pytest.mark.parametrize(
+    ("model", "entity", "table"),
+    [
+        ("quality_reconciliation", "answers", "answer_table"),
+        ("quality_invitation_reconciliation", "invitations", "invitation_table"),
+    ],
+)
+def test_a_tool_says_which_raw_table_its_rows_are(model: str, entity: str, table: str) -> None:
+    """Otherwise the reconciliation would miss its loads, and a test would say that something does not add up."""
+    with pytest.raises(RuntimeError, match=f"tools.*retently has {entity}, but no {table}"):
+        model_sql(f"quality/{model}.sql", {}, tools={"retently": {entity: ["feedback"]}})

@@ -9,7 +9,6 @@ renamed as (
         id as source_invitation_id,
         survey as source_survey_id,
         person as source_contact_id,
-        cast(null as {{ dbt.type_string() }}) as contact_email,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
         channel,
         cast(null as {{ dbt.type_string() }}) as attributes,

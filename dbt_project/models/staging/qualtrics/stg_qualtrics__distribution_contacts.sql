@@ -41,7 +41,6 @@ renamed as (
         invitation_key as source_invitation_id,
         nullif(trim(survey_link_survey_id), '') as source_survey_id,
         contact_id as source_contact_id,
-        cast(null as {{ dbt.type_string() }}) as contact_email,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
         -- A mailing does not say its channel; the answer to it does.
         cast(null as {{ dbt.type_string() }}) as channel,
