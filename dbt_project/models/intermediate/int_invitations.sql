@@ -58,7 +58,7 @@ final as (
 
 -- Those go that nobody is invited by any more: a group that became empty, a mailing that turned out to be a reminder.
 affected as (
-    select source_system || ':' || source_invitation_id as affected_key
+    select distinct source_system || ':' || source_invitation_id as affected_key
     from (
         {{ union_staging('invitations', ['source_system', 'source_invitation_id']) }}
     ) as delivered
