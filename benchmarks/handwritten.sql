@@ -1,6 +1,6 @@
 -- The published tables of the sample company in one DuckDB script, written by hand for speed: the yardstick of
 -- `make bench`. It knows what the dbt project must not assume: one survey tool, one CRM that keeps histories, no chains
--- of merges, no groups, no combined segments, the variables of dbt_project.yml as they are.
+-- of merges and none taken back, no groups, no combined segments, the variables of dbt_project.yml as they are.
 -- Variables: lake and reference, two folders.
 
 create schema work;

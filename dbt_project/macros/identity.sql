@@ -69,6 +69,50 @@ contacts_by_email as (
 {%- endmacro %}
 
 
+{#-
+    CTEs that end in `followed`: each merge of the query `links` (record_type, merged_id and merged_into_id, one per merged
+    record) with the record that survives in the end, survivor_id. Chains of up to 2 ^ doublings merges are followed;
+    merges_end_at_a_survivor fails when one is longer.
+-#}
+{% macro followed_merges_ctes(links) -%}
+{%- set doublings = 6 %}
+{%- set hops %}
+    select
+        record_type,
+        merged_id,
+        merged_into_id,
+        merged_into_id as reached_id,
+        merged_id as least_id
+    from (
+        {{- links }}
+    ) as links
+{%- endset %}
+{%- set twice_as_far %}
+    select
+        near.record_type,
+        near.merged_id,
+        near.merged_into_id,
+        coalesce(far.reached_id, near.reached_id) as reached_id,
+        least(near.least_id, coalesce(far.least_id, near.least_id)) as least_id
+    from previous as near
+    left join previous as far on near.record_type = far.record_type and near.reached_id = far.merged_id
+{%- endset %}
+{{ repeated('hops', hops, twice_as_far, doublings) }},
+
+-- What is reached by then and still was merged lies on a circle, two records each merged into the other. The least key
+-- on it survives, so that nobody is lost.
+followed as (
+    select
+        hops.record_type,
+        hops.merged_id,
+        hops.merged_into_id,
+        coalesce(circles.least_id, hops.reached_id) as survivor_id
+    from hops
+    left join hops as circles on hops.record_type = circles.record_type and hops.reached_id = circles.merged_id
+)
+{%- endmacro %}
+
+
 {#- The account of an answer or invitation `asked`; the relations in scope are those of account_match_rule(). -#}
 {% macro account_found(asked) -%}
     coalesce(respondents.account_id, account_aliases.account_id, {{ asked }}.source_account_id)

@@ -146,8 +146,8 @@ class Company(Builder):
 
         That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
         moves times, repeats answers and takes back what a batch before had changed. Some contacts and accounts are
-        merged, among so few that chains and circles come of it, and the shop's answers name some of these. Comments
-        name people who were delivered, or will be.
+        merged, or no longer, among so few that chains and circles come of it, and the shop's answers name some of
+        these. Comments name people who were delivered, or will be.
         """
         keys: dict[str, list[str]] = {}
         names: list[str] = []
@@ -166,6 +166,8 @@ class Company(Builder):
                     keys[folder.name] = [row["id"] for row in rows[:30]]
                     for row in self.random.sample(rows[:30], 8):
                         writer.writerow(row | {"master_record_id": self.random.choice(keys[folder.name])})
+                    for row in self.random.sample(rows[:30], 4):
+                        writer.writerow(row)
         shop = self.settings.landing / "shop" / f"{number}.csv"
         shop.parent.mkdir(exist_ok=True)
         lines = ["id,score,at,contact,account,comment"]

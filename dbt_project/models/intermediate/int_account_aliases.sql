@@ -3,7 +3,7 @@
 {{ config(
     materialized = 'incremental',
     unique_key = 'alias_key',
-    meta = {'present': 'alias_key', 'tracked': ['account_alias']}
+    meta = {'present': 'account_alias', 'tracked': ['account_alias']}
 ) }}
 
 with account_merges as (
@@ -62,4 +62,4 @@ final as (
     where aliases.account_alias is null
 )
 
-{{ only_changed('final', 'alias_key', ['alias_key', 'source_system', 'account_alias', 'account_id', 'match_rule']) }}
+{{ only_moved('final', 'alias_key', ['source_system', 'account_alias', 'account_id', 'match_rule']) }}

@@ -4,11 +4,8 @@
     unique_key = 'merge_key',
     meta = {'present': 'merged_id', 'tracked': ['merged_id', 'survivor_id']}
 ) }}
-{#- Chains of up to 2 ^ doublings merges are followed; merges_end_at_a_survivor fails when one is longer. -#}
-{%- set doublings = 6 %}
 
-{%- set links %}
-    with delivered as (
+{%- set delivered %}
         {%- for record_type in ['contact', 'account'] %}
         select
             '{{ record_type }}' as record_type,
@@ -19,9 +16,33 @@
         from (
             {{ union_staging(record_type ~ '_merges') }}
         ) as {{ record_type }}_merges
-        where merged_{{ record_type }}_id <> surviving_{{ record_type }}_id
         {{ 'union all' if not loop.last }}
         {%- endfor %}
+{%- endset %}
+{%- set links %}
+    with merging as (
+        select * from ({{ delivered }}) as delivered
+        where merged_id <> merged_into_id
+    ),
+
+    merged as (
+        select
+            record_type,
+            merged_id
+        from merging
+        union
+        select
+            record_type,
+            merged_id
+        from {{ this if is_incremental() else 'merging' }}
+    ),
+
+    -- Every record that lives comes without a survivor; that says something of those alone which had one.
+    taken_back as (
+        select delivered.*
+        from ({{ delivered }}) as delivered
+        inner join merged on delivered.record_type = merged.record_type and delivered.merged_id = merged.merged_id
+        where delivered.merged_into_id is null
     ),
 
     ranked as (
@@ -31,54 +52,38 @@
                 partition by record_type, merged_id
                 order by load_id desc, source_line desc, merged_into_id asc
             ) as delivery_rank
-        from delivered
+        from (
+            select * from merging
+            union all
+            select * from taken_back
+        ) as deliveries
     )
 
     select
         record_type,
         merged_id,
-        merged_into_id,
-        merged_into_id as reached_id,
-        merged_id as least_id
+        merged_into_id
     from ranked
-    where delivery_rank = 1
+    where delivery_rank = 1 and merged_into_id is not null
     {%- if is_incremental() %}
     -- Merges are few: a new one may lengthen any chain, and all are followed again.
     union all
     select
         record_type,
         merged_id,
-        merged_into_id,
-        merged_into_id as reached_id,
-        merged_id as least_id
+        merged_into_id
     from {{ this }}
     where merge_key not in (select record_type || ':' || merged_id from ranked)
     {%- endif %}
 {%- endset %}
-{%- set twice_as_far %}
-    select
-        near.record_type,
-        near.merged_id,
-        near.merged_into_id,
-        coalesce(far.reached_id, near.reached_id) as reached_id,
-        least(near.least_id, coalesce(far.least_id, near.least_id)) as least_id
-    from previous as near
-    left join previous as far on near.record_type = far.record_type and near.reached_id = far.merged_id
-{%- endset %}
 
-with {{ repeated('hops', links, twice_as_far, doublings) }},
+with {{ followed_merges_ctes(links) }},
 
--- What is reached by then and still was merged lies on a circle, two records each merged into the other. The least key
--- on it survives, so that nobody is lost.
-followed as (
+keyed as (
     select
-        hops.record_type || ':' || hops.merged_id as merge_key,
-        hops.record_type,
-        hops.merged_id,
-        hops.merged_into_id,
-        coalesce(circles.least_id, hops.reached_id) as survivor_id
-    from hops
-    left join hops as circles on hops.record_type = circles.record_type and hops.reached_id = circles.merged_id
+        record_type || ':' || merged_id as merge_key,
+        followed.*
+    from followed
 )
 
-{{ only_changed('followed', 'merge_key', ['merge_key', 'record_type', 'merged_id', 'merged_into_id', 'survivor_id']) }}
+{{ only_moved('keyed', 'merge_key', ['record_type', 'merged_id', 'merged_into_id', 'survivor_id']) }}

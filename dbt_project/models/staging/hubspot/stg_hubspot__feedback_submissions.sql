@@ -1,6 +1,39 @@
 -- Grain: one delivered row of a feedback submission; one that changed has several.
 {%- set delivered = ['id', adapter.quote('createdAt'), adapter.quote('updatedAt'), 'archived', 'properties'] %}
 {%- set stamps = ['_source_system', '_row_hash', '_load_id', '_loaded_at', '_file', '_line'] %}
+{%- set links %}
+    with delivered as (
+        select * from {{ source('hubspot', 'feedback_submissions') }}
+    ),
+
+    lists as (
+        {{ json_fields('delivered', 'properties', {'merged_ids': 'hs_merged_object_ids'}, [
+            'id', '_load_id', '_line',
+        ]) }}
+    ),
+
+    merging as (
+        select * from lists
+        where merged_ids <> ''
+    ),
+
+    named as (
+        {{ split_parts('merging', 'merged_ids', ';', 'merged_id', ['id', '_load_id', '_line']) }}
+    ),
+
+    others as (
+        select * from named
+        where merged_id <> id
+    )
+
+    select
+        'submission' as record_type,
+        merged_id,
+        id as merged_into_id
+    from (
+        {{ latest_rows('others', ['merged_id'], ['id']) }}
+    ) as latest
+{%- endset %}
 
 with source as (
     select * from {{ source('hubspot', 'feedback_submissions') }}
@@ -18,28 +51,16 @@ submissions as (
         'last_modified': 'hs_lastmodifieddate',
         'contact_id': 'hs_contact_id',
         'contact_emails': 'hs_contact_email_rollup',
-        'merged_ids': 'hs_merged_object_ids',
     }, delivered + stamps) }}
 ),
 
-merging as (
-    select * from submissions
-    where merged_ids <> ''
-),
-
-merged_submissions as (
-    {{ split_parts('merging', 'merged_ids', ';', 'merged_id', ['id', '_load_id', '_line']) }}
-),
-
 -- A submission that was merged into another is that one's earlier version.
-survivors as (
-    {{ latest_rows('merged_submissions', ['merged_id'], ['id']) }}
-),
+{{ followed_merges_ctes(links) }},
 
 renamed as (
     select
         submissions._source_system as source_system,
-        coalesce(survivors.id, nullif(trim(submissions.id), ''), submissions._row_hash) as source_response_id,
+        coalesce(followed.survivor_id, nullif(trim(submissions.id), ''), submissions._row_hash) as source_response_id,
         nullif(trim(submissions.survey_id), '') as source_survey_id,
         -- hs_response_group says promoter for a 5 of CSAT, too: it is compared with ours and is no score.
         lower(trim(submissions.survey_kind)) as score_type,
@@ -75,7 +96,7 @@ renamed as (
         submissions._file as source_file,
         submissions._line as source_line
     from submissions
-    left join survivors on submissions.id = survivors.merged_id
+    left join followed on submissions.id = followed.merged_id
 )
 
 select * from renamed

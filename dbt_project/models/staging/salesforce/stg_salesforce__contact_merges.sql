@@ -1,4 +1,4 @@
--- Grain: one delivered row of a contact that was merged into another.
+-- Grain: one delivered row of a contact that was merged into another, or lives: undeleted, it was not merged.
 with source as (
     select * from {{ source('salesforce', 'contact') }}
 ),
@@ -6,13 +6,14 @@ with source as (
 renamed as (
     select
         id as merged_contact_id,
-        trim(master_record_id) as surviving_contact_id,
+        nullif(trim(master_record_id), '') as surviving_contact_id,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,
         _line as source_line
     from source
-    where trim(master_record_id) <> ''
+    -- What is deleted without a master may have been delivered without the column.
+    where trim(master_record_id) <> '' or coalesce(lower(is_deleted) <> 'true', true)
 )
 
 select * from renamed
