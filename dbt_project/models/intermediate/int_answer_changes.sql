@@ -4,6 +4,7 @@
 {%- set state = [
     'decision', 'load_id', 'source_line', 'survey_type', 'response_date', 'category', 'segments',
 ] %}
+{%- set of_score %}('not_nps', 'missing_score', 'not_integer', 'out_of_range'){% endset %}
 {%- set touched = touched_since_publication() %}
 {%- set is_published = 'true' if published_build() else 'false' %}
 
@@ -89,6 +90,12 @@ final as (
             when compared.is_another_version then 'edited'
             when not last_publication.is_same_definition then 'definition_changed'
             when compared.decision is null then 'withdrawn'
+            -- The same row has another score: the tool keeps values beside it, or says what they mean.
+            when
+                compared.category <> compared.published_category
+                or compared.decision <> compared.published_decision
+                and (compared.decision in {{ of_score }} or compared.published_decision in {{ of_score }})
+                then 'edited'
             when
                 compared.decision <> compared.published_decision
                 and 'duplicate' in (compared.decision, compared.published_decision)
