@@ -9,45 +9,58 @@ raw_details as (
     select * from {{ source('surveymonkey', 'survey_details') }}
 ),
 
+-- The questions of a survey at any time, since an answer to one that was deleted or replaced stands: its editions, of
+-- which the latest is number 1.
 details as (
-    {{ latest_rows('raw_details', ['id'], ['pages']) }}
+    select
+        id,
+        pages,
+        row_number() over (partition by id order by _load_id desc, _line desc) as edition
+    from (
+        {{ latest_rows('raw_details', ['id', 'pages'], ['_load_id', '_line']) }}
+    ) as delivered
 ),
 
 -- The choices of every question that could be an NPS question.
 detail_pages as (
-    {{ json_elements('details', 'pages', ['id as survey_id']) }}
+    {{ json_elements('details', 'pages', ['id as survey_id', 'edition']) }}
 ),
 
 detail_questions as (
-    {{ json_elements('detail_pages', 'element', ['survey_id', 'element_number as page_number'], key='questions') }}
+    {{ json_elements('detail_pages', 'element', [
+        'survey_id', 'edition', 'element_number as page_number',
+    ], key='questions') }}
 ),
 
 detail_fields as (
     {{ json_fields('detail_questions', 'element', {'question_id': 'id', 'choices': 'answers.choices'}, [
-        'survey_id', 'page_number', 'element_number as question_number',
+        'survey_id', 'edition', 'page_number', 'element_number as question_number',
     ]) }}
 ),
 
 detail_choices as (
-    {{ json_elements('detail_fields', 'choices', ['survey_id', 'question_id', 'page_number', 'question_number']) }}
+    {{ json_elements('detail_fields', 'choices', [
+        'survey_id', 'edition', 'question_id', 'page_number', 'question_number',
+    ]) }}
 ),
 
 choice_fields as (
     {{ json_fields('detail_choices', 'element', {
         'choice_id': 'id', 'position': 'position', 'weight': 'weight', 'is_na': 'is_na',
-    }, ['survey_id', 'question_id', 'page_number', 'question_number', 'element_number as choice_number']) }}
+    }, ['survey_id', 'edition', 'question_id', 'page_number', 'question_number', 'element_number as choice_number']) }}
 ),
 
 choices as (
     select
         survey_id,
+        edition,
         question_id,
         page_number,
         question_number,
         choice_id,
         {{ safe_cast_number('weight', type_double()) }} as weight,
         row_number() over (
-            partition by survey_id, question_id
+            partition by survey_id, edition, question_id
             order by {{ safe_cast_number('position', 'bigint') }} asc nulls last, choice_number asc
         ) - 1 as score
     from choice_fields
@@ -59,14 +72,25 @@ choices as (
 nps_questions as (
     select
         survey_id,
+        edition,
         question_id,
         row_number() over (
-            partition by survey_id
+            partition by survey_id, edition
             order by min(page_number), min(question_number)
         ) as preference
     from choices
-    group by survey_id, question_id
+    group by survey_id, edition, question_id
     having count(*) = 11 and count(case when weight in (-100, 0, 100) then 1 end) = 11
+),
+
+known_questions as (
+    select
+        survey_id,
+        question_id,
+        min(edition) = 1 as is_asked,
+        min(case when preference = 1 then edition end) as first_edition
+    from nps_questions
+    group by survey_id, question_id
 ),
 
 nps_choices as (
@@ -74,19 +98,25 @@ nps_choices as (
         choices.survey_id,
         choices.question_id,
         choices.choice_id,
-        cast(choices.score as {{ dbt.type_string() }}) as score_text
+        cast(choices.score as {{ dbt.type_string() }}) as score_text,
+        row_number() over (
+            partition by choices.survey_id, choices.question_id, choices.choice_id
+            order by choices.edition asc, choices.score asc
+        ) as preference
     from choices
     inner join nps_questions
-        on choices.survey_id = nps_questions.survey_id and choices.question_id = nps_questions.question_id
-    where nps_questions.preference = 1
+        on
+            choices.survey_id = nps_questions.survey_id
+            and choices.edition = nps_questions.edition
+            and choices.question_id = nps_questions.question_id
 ),
 
 surveys as (
     select
         details.id as survey_id,
-        count(nps_questions.question_id) as score_questions
+        count(known_questions.question_id) as score_questions
     from details
-    left join nps_questions on details.id = nps_questions.survey_id
+    left join known_questions on details.id = known_questions.survey_id
     group by details.id
 ),
 
@@ -100,10 +130,29 @@ question_fields as (
     ]) }}
 ),
 
+-- An answer to a question that is gone was given when that was the survey's, whatever is the survey's since.
+nps_answers as (
+    select
+        question_fields.*,
+        row_number() over (
+            partition by question_fields._load_id, question_fields._line
+            order by known_questions.is_asked asc, known_questions.first_edition asc
+        ) as preference
+    from question_fields
+    inner join known_questions
+        on
+            question_fields.survey_id = known_questions.survey_id
+            and question_fields.question_id = known_questions.question_id
+    where known_questions.first_edition is not null
+),
+
+given as (
+    select * from nps_answers
+    where preference = 1
+),
+
 chosen as (
-    {{ json_rows_at('question_fields', 'answers', '$[*].choice_id', 'choice_id', row_key + [
-        'survey_id', 'question_id',
-    ]) }}
+    {{ json_rows_at('given', 'answers', '$[*].choice_id', 'choice_id', row_key + ['survey_id', 'question_id']) }}
 ),
 
 -- choice_metadata.weight is what the answer is worth in the vendor's figure (-100, 0, 100), and not the score.
@@ -118,21 +167,16 @@ scores as (
             chosen.survey_id = nps_choices.survey_id
             and chosen.question_id = nps_choices.question_id
             and chosen.choice_id = nps_choices.choice_id
+    where nps_choices.preference = 1
     group by chosen._load_id, chosen._line
 ),
 
 weights as (
     select
-        question_fields._load_id,
-        question_fields._line,
-        max({{ json_first_text('question_fields.answers', '$[*].choice_metadata.weight') }}) as weight
-    from question_fields
-    inner join nps_questions
-        on
-            question_fields.survey_id = nps_questions.survey_id
-            and question_fields.question_id = nps_questions.question_id
-    where nps_questions.preference = 1
-    group by question_fields._load_id, question_fields._line
+        _load_id,
+        _line,
+        {{ json_first_text('answers', '$[*].choice_metadata.weight') }} as weight
+    from given
 ),
 
 -- What a choice of a rating is worth, row by row of a matrix; that of the NPS question is no rating.
@@ -148,9 +192,9 @@ ratings as (
         rated._line,
         {{ is_straight_line('rated.rating') }} as is_straight_line
     from rated
-    left join nps_questions
-        on rated.survey_id = nps_questions.survey_id and rated.question_id = nps_questions.question_id
-    where nps_questions.question_id is null
+    left join known_questions
+        on rated.survey_id = known_questions.survey_id and rated.question_id = known_questions.question_id
+    where known_questions.question_id is null
     group by rated._load_id, rated._line
 ),
 
@@ -163,7 +207,7 @@ renamed as (
         source._source_system as source_system,
         coalesce(nullif(trim(source.id), ''), source._row_hash) as source_response_id,
         nullif(trim(source.survey_id), '') as source_survey_id,
-        -- A survey whose details are known and hold no NPS question is another kind of survey.
+        -- A survey whose details are known and never held an NPS question is another kind of survey.
         case when surveys.score_questions = 0 then 'other' else 'nps' end as score_type,
         nullif(trim(source.recipient_id), '') as source_invitation_id,
         {{ respondent_of_link('variables.contact_id', 'source.email_address') }} as source_contact_id,
