@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration.documentation import table_page
 from orchestration.faults import Build, last_build
-from orchestration.loader import hold_lake, verify_loads
+from orchestration.loader import flush, hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, is_of_this_day, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
@@ -67,8 +68,12 @@ def own_arguments(settings: Settings, sources: Sources) -> list[str]:
 
 
 def parsed_manifest(settings: Settings, sources: Sources) -> Path:
-    """The manifest of the dbt project under these settings, parsed again only when something changed."""
-    manifest = settings.dbt_target / "manifest.json"
+    """The manifest of the dbt project under these settings, parsed again only when something changed.
+
+    It is a copy of what parsing wrote: each build writes dbt's own anew, and half of it where the disk is full or the
+    run is killed.
+    """
+    manifest = settings.dbt_target / "parsed_manifest.json"
     stamp = settings.dbt_target / "parsed_from.json"
     state = json.dumps([dbt_vars(sources), _modified(settings)])
     if not (manifest.exists() and stamp.exists() and stamp.read_text() == state):
@@ -79,6 +84,10 @@ def parsed_manifest(settings: Settings, sources: Sources) -> Path:
         parsed = dbtRunner().invoke(["--quiet", "parse", *own_arguments(settings, sources)])
         if not parsed.success:
             raise RuntimeError(f"dbt could not parse the project: {parsed.exception}")
+        draft = manifest.with_suffix(".tmp")
+        shutil.copyfile(settings.dbt_target / "manifest.json", draft)
+        flush(draft)
+        draft.replace(manifest)
         stamp.write_text(state)
     return manifest
 
@@ -237,26 +246,35 @@ def spark_events(context: dg.AssetExecutionContext, command: Sequence[str], sett
 
 def dbt_failures(target: Path, error: BaseException | None = None) -> list[str]:
     """What went wrong in the last dbt invocation, a sentence per node; `error` where it did not get to them."""
-    results_file = target / "run_results.json"
-    if not results_file.exists():
+    results = _run_results(target)
+    if results is None:
         return [f"dbt ended before it began: {error or 'see its log'}; {target / 'logs' / 'dbt.log'}"]
     return [
         f"dbt: {result['unique_id'].split('.', 2)[2]}: {(result.get('message') or result['status']).strip()}"
-        for result in json.loads(results_file.read_text())["results"]
+        for result in results
         if result["status"] in ("error", "fail", "runtime error")
     ]
+
+
+def _run_results(target: Path) -> list[dict[str, Any]] | None:
+    """What dbt wrote of its last invocation; None where it wrote nothing, or half of it to a full disk."""
+    try:
+        content: dict[str, Any] = json.loads((target / "run_results.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return list(content["results"])
 
 
 def dbt_test_results(target: Path, *, run_id: str) -> list[Any]:
     """The data tests of the last dbt invocation as rows of quality_check_results."""
     from expectations.validation import CheckResult  # noqa: PLC0415
 
-    results_file = target / "run_results.json"
-    if not results_file.exists():
+    ran = _run_results(target)
+    if not ran:
         return []
     nodes = _tests(json.loads((target / "manifest.json").read_text()))
     results = []
-    for result in json.loads(results_file.read_text())["results"]:
+    for result in ran:
         test = nodes.get(result["unique_id"])
         if test is None or result["status"] == "skipped":
             continue

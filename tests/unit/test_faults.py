@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -22,8 +24,8 @@ from orchestration.loader import verify_loads
 from orchestration.publications import prepare, settle
 from orchestration.register import REGISTER_FILE, LakeDamaged, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
-from orchestration.sources import Guard, Table
-from orchestration.transform import _build_time
+from orchestration.sources import Guard, Table, load_sources
+from orchestration.transform import _build_time, dbt_failures, dbt_test_results, parsed_manifest
 
 ANSWERS = Table(
     "shop", "files", "answers", files="shop/*", columns=("id", "score", "at"), guard=Guard(score="score", time="at")
@@ -210,6 +212,33 @@ def test_a_damaged_warehouse_is_removed_for_it_is_a_cache(tmp_path: Path, damage
     warehouse.write_bytes({"cut": content[:9000], "one bit": flipped, "empty": b"", "text": b"x" * 9000}[damage])
     assert last_build(warehouse) is None
     assert not warehouse.exists() or not warehouse.stat().st_size  # an empty file is a new database to DuckDB
+
+
+def test_a_manifest_that_a_build_left_cut_is_not_what_dagster_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dbt writes its own anew in each build: on a full disk, or killed, half of it."""
+    settings = Settings(config_dir=ROOT, data_dir=tmp_path)
+    parsed = []
+
+    class Runner:
+        def invoke(self, arguments: list[str]) -> SimpleNamespace:
+            parsed.append(arguments)
+            (settings.dbt_target / "manifest.json").write_text('{"nodes": {}}')
+            return SimpleNamespace(success=True)
+
+    monkeypatch.setattr("dbt.cli.main.dbtRunner", Runner)
+    sources = load_sources(settings)
+    parsed_manifest(settings, sources)
+    (settings.dbt_target / "manifest.json").write_text('{"nod')
+    assert json.loads(parsed_manifest(settings, sources).read_text()) == {"nodes": {}}
+    assert len(parsed) == 1
+
+
+def test_results_that_dbt_left_cut_do_not_hide_why_it_ended(tmp_path: Path) -> None:
+    (tmp_path / "run_results.json").write_text('{"results": [')
+    assert "no space left" in " ".join(dbt_failures(tmp_path, OSError("no space left on device")))
+    assert dbt_test_results(tmp_path, run_id="run") == []
 
 
 # ------------------------------------------------------------------------- a clock that is set back
