@@ -16,12 +16,14 @@ from orchestration.jobs import (
     compact_job,
     compact_schedule,
     daily_schedule,
+    dead_run_sensor,
     extract_schedule,
 )
 from orchestration.landing import landing_assets
 from orchestration.pipeline import progress_logger
 from orchestration.publish import published_asset
 from orchestration.quality import mart_checks
+from orchestration.runs import run_executor
 from orchestration.settings import PUBLISHED_SCHEMAS, Settings
 from orchestration.sources import load_sources
 from orchestration.transform import transform_assets
@@ -51,10 +53,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             compact_schedule(settings, compaction),
             *([extract_schedule(settings)] if extractors else []),
         ],
-        sensors=[arrival_sensor(settings, sources), alert_sensor(settings)],
+        sensors=[arrival_sensor(settings, sources), alert_sensor(settings), dead_run_sensor()],
         loggers={"progress": progress_logger},
         # DuckDB lets one process write; steps in one process also start without delay.
-        executor=dg.in_process_executor,
+        executor=run_executor,
     )
 
 

@@ -182,6 +182,7 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
 
     @dg.multi_asset(
         name="load",
+        pool=loader.LAKE_POOL,
         description="Reads each new file of landing/ once, as text, and adds it to the lake if it is sound.",
         specs=[
             dg.AssetSpec(

@@ -10,6 +10,7 @@ from orchestration.alerts import send_alerts
 from orchestration.compact import compact
 from orchestration.landing import BACKFILL, GROUP
 from orchestration.readers import RefusedFile
+from orchestration.runs import end_dead_runs
 from orchestration.settings import Settings
 from orchestration.sources import Sources
 
@@ -28,7 +29,7 @@ EXTRACT = dg.define_asset_job(
 def compact_job(settings: Settings, sources: Sources) -> dg.JobDefinition:
     """The small loads of the lake put together; a run that is started meanwhile waits for it in Dagster's queue."""
 
-    @dg.op
+    @dg.op(pool=loader.LAKE_POOL)
     def compact_lake(context: dg.OpExecutionContext) -> None:
         for table, before, after in compact(settings.lake, sources.tables):
             context.log.info(f"{table}: {before} folders of loads are {after} now")
@@ -99,6 +100,22 @@ def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:
         return dg.RunRequest(run_key=hashlib.sha256(json.dumps(waiting).encode()).hexdigest())
 
     return new_files
+
+
+def dead_run_sensor() -> dg.SensorDefinition:
+    """Runs whose process is gone end as failed: otherwise those after them would wait for ever."""
+
+    @dg.sensor(
+        name="dead_runs",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="reports runs as failed whose process was killed",
+    )
+    def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        dead = end_dead_runs(context.instance)
+        return dg.SkipReason(f"failed, since killed: {', '.join(dead)}" if dead else "every run in progress is alive")
+
+    return dead_runs
 
 
 def alert_sensor(settings: Settings) -> dg.SensorDefinition:

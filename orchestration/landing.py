@@ -69,6 +69,7 @@ def _landing_asset(
                 partitions_def=days,
             )
         ],
+        pool=GROUP,
         # Twelve months are one window to ask the API for, and not 365.
         backfill_policy=dg.BackfillPolicy.single_run() if days else None,
         # The client itself tries again for minutes; this is for an API that is down for longer.

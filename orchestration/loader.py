@@ -111,6 +111,8 @@ def lake_lock(lake: Path, wait_seconds: float = 30, *, is_shared: bool = False) 
         yield
 
 
+# In Dagster, what calls hold_lake is in this pool, so that a run waits in the queue and not for a lock.
+LAKE_POOL = "lake"
 _held: dict[Path, AbstractContextManager[None]] = {}
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import dagster as dg
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance
-from dagster._core.instance.ref import InstanceRef
+from dagster import DagsterEvent, DagsterEventType
 from rich.console import Console
 from rich.status import Status
 
-from orchestration.event_log import EventLog
 from orchestration.faults import explained
+from orchestration.runs import end_dead_runs, hold_run, open_instance, reasons
 from orchestration.settings import Settings
 from orchestration.transform import ONLY_IF_CHANGED
 
@@ -51,8 +50,12 @@ def run_pipeline(settings: Settings, console: Console) -> Outcome:
 
         job = defs.resolve_job_def("pipeline")
         instance = open_instance(settings)
+        end_dead_runs(instance)
+        run_id = str(uuid4())
+        hold_run(instance, run_id)
         result = job.execute_in_process(
             instance=instance,
+            run_id=run_id,
             raise_on_error=False,
             tags={ONLY_IF_CHANGED: "true"},
             run_config={"loggers": {"progress": {}}},
@@ -62,21 +65,15 @@ def run_pipeline(settings: Settings, console: Console) -> Outcome:
     return outcome
 
 
-def open_instance(settings: Settings) -> DagsterInstance:
-    """The Dagster instance of the data folder; what this process writes to its event log, it writes in less time."""
-    folder = str(settings.dagster_home)
-    log = {"module": EventLog.__module__, "class": EventLog.__name__, "config": {"base_dir": f"{folder}/history/runs"}}
-    return DagsterInstance.from_ref(InstanceRef.from_dir(folder, overrides={"event_log_storage": log}))
-
-
 def configure_dagster(settings: Settings) -> None:
     """Write the instance configuration into the data folder."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     (settings.dagster_home / "dagster.yaml").write_text(
         "telemetry: {enabled: false}\n"
         "nux: {enabled: false}\n"
-        "# DuckDB lets one process write the warehouse: a second run waits for the first.\n"
-        "concurrency: {runs: {max_concurrent_runs: 1}}\n"
+        "# One run at a time of those that share a pool: DuckDB lets one process write the warehouse, and who asks an\n"
+        "# API that is down, for hours, keeps no other run waiting.\n"
+        "concurrency: {pools: {default_limit: 1, granularity: run}}\n"
     )
 
 
@@ -92,21 +89,8 @@ def _outcome(is_success: bool, events: Sequence[DagsterEvent]) -> Outcome:
             if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR and not is_dbt:
                 outcome.problems += _sentences(check.metadata) or [check.check_name]
         elif event.event_type == DagsterEventType.STEP_FAILURE and not outcome.problems:
-            outcome.problems += _reasons(event)
+            outcome.problems += reasons(event)
     return outcome
-
-
-def _reasons(event: DagsterEvent) -> list[str]:
-    """Why a step failed: the sentences of a dg.Failure, else the innermost error."""
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description.splitlines()
-    error = failure.error
-    while error and error.cause:
-        error = error.cause
-    # Our own errors are sentences; others need their name.
-    message = re.sub(r"^orchestration[.\w]+: ", "", error.message.strip()) if error else "failed"
-    return [f"step {event.step_key}: {message}"]
 
 
 def _sentences(metadata: Mapping[str, dg.MetadataValue]) -> list[str]:

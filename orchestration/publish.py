@@ -19,7 +19,7 @@ import dagster as dg
 import duckdb
 
 from orchestration import served_file
-from orchestration.loader import flush, hold_lake, lake_lock
+from orchestration.loader import LAKE_POOL, flush, hold_lake, lake_lock
 from orchestration.publications import last_publication, prepare, settle, taken_back
 from orchestration.quality import BuildStamp
 from orchestration.readers import literal
@@ -216,6 +216,7 @@ def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -
     @dg.asset(
         key=dg.AssetKey(["serving", "nps_duckdb"]),
         deps=sorted(published_from),
+        pool=LAKE_POOL,
         group_name="serving",
         owners=["team:analytics-engineering"],
         kinds={"duckdb"},

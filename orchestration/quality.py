@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 
 from expectations.thresholds import FIGURES, read_thresholds
-from orchestration.loader import hold_lake
+from orchestration.loader import LAKE_POOL, hold_lake
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name="guard",
+        pool=LAKE_POOL,
         specs=[
             dg.AssetCheckSpec(
                 key.name,

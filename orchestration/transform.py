@@ -19,7 +19,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration.documentation import table_page
 from orchestration.faults import Build, last_build
-from orchestration.loader import flush, hold_lake, verify_loads
+from orchestration.loader import LAKE_POOL, flush, hold_lake, verify_loads
 from orchestration.publications import last_publication
 from orchestration.publish import inputs_fingerprint, is_of_this_day, published_fingerprint, settle_log
 from orchestration.quality import BuildStamp, has_come_due, has_turned_late
@@ -107,6 +107,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         manifest=parsed_manifest(settings, sources),
         dagster_dbt_translator=Translator(),
         name="dbt_build",
+        pool=LAKE_POOL,
     )
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         hold_lake(settings.lake)

@@ -33,6 +33,10 @@ print(json.dumps({
         for key in graph.asset_check_keys
     },
     "jobs": [job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")],
+    "pools": {
+        job: sorted({str(node.definition.pool) for node in defs.resolve_job_def(job).nodes})
+        for job in ("compact", "extract", "pipeline")
+    },
     "schedules": [schedule.name for schedule in defs.schedules],
 }))
 """
@@ -121,3 +125,7 @@ def test_guarded_tables_are_those_of_the_suites() -> None:
 def test_job_and_schedule(shown: dict[str, Any]) -> None:
     assert shown["jobs"] == ["compact", "extract", "pipeline"]
     assert shown["schedules"] == ["every_morning", "compact_weekly", "extract_apis"]
+
+
+def test_who_holds_the_lake_is_one_at_a_time(shown: dict[str, Any]) -> None:
+    assert shown["pools"] == {"compact": ["lake"], "extract": ["landing"], "pipeline": ["lake"]}

@@ -6,7 +6,8 @@ import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from orchestration.event_log import EventLog
-from orchestration.pipeline import configure_dagster, open_instance
+from orchestration.pipeline import configure_dagster
+from orchestration.runs import open_instance
 from orchestration.settings import ROOT, Settings
 
 
