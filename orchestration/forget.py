@@ -1,7 +1,7 @@
 """Forgetting a person: out of everything that the data folder holds, with a proof.
 
     plan     whom the lake knows by which keys, addresses, names and numbers → forget.json, until all is done
-    erase    landing files that name them removed, loads rewritten row by row; what is made again, deleted
+    erase    loaded landing files that name them removed, loads rewritten row by row; what is made again, deleted
     (a run builds and publishes anew)
     finish   the published file written afresh and the former ones removed; every file searched; the day recorded
 
@@ -28,8 +28,9 @@ from typing import Any
 
 import duckdb
 
-from orchestration.loader import DATA_FILE, flush, lake_lock, prepare_lake, replace_stored
+from orchestration.loader import DATA_FILE, flush, lake_lock, prepare_lake, replace_stored, sha256_of
 from orchestration.readers import literal, literal_path, quoted
+from orchestration.register import registered_loads
 from orchestration.settings import ConfigError, Settings
 from orchestration.sources import Table, group_by_lake_table
 
@@ -76,7 +77,8 @@ def make_plan(settings: Settings, tables: Sequence[Table], person: str) -> Plan:
     A plan that was not carried out is returned as it is.
 
     Raises:
-        ConfigError: the lake knows nobody by that, or another person's plan is not carried out yet.
+        ConfigError: the lake knows nobody by that, another person's plan is not carried out yet, or landing/ has
+            files that name them and are not loaded.
     """
     path = plan_path(settings)
     hashed = hashlib.sha256(f"{settings.contact_salt}:forgotten:{person.strip().lower()}".encode()).hexdigest()[:16]
@@ -87,6 +89,7 @@ def make_plan(settings: Settings, tables: Sequence[Table], person: str) -> Plan:
         return plan
     with duckdb.connect() as connection:
         plan = _find(connection, settings, tables, person.strip(), hashed)
+        _naming_files(connection, settings, tables, plan)  # what a refused file tells of them is still to be found
     draft = path.with_suffix(".tmp")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(plan)), encoding="utf-8")
@@ -97,14 +100,16 @@ def make_plan(settings: Settings, tables: Sequence[Table], person: str) -> Plan:
 
 
 def erase(settings: Settings, tables: Sequence[Table], plan: Plan) -> None:
-    """Carry out the plan in landing/ and lake/, and delete what is made again from them."""
+    """Carry out the plan in landing/ and lake/, and delete what is made again from them.
+
+    Raises:
+        ConfigError: landing/ has files that name the person and are not loaded; nothing was changed.
+    """
     with lake_lock(settings.lake), duckdb.connect() as connection:
+        naming = _naming_files(connection, settings, tables, plan)
         prepare_lake(tables, settings.lake)  # which also removes what killed runs left in incoming/
-        for name in plan.files:
-            (settings.landing / name).unlink(missing_ok=True)
-        for path in _files(settings.landing):
-            if holds(connection, path, plan):
-                path.unlink()
+        for path in naming:
+            path.unlink()
         by_key = group_by_lake_table(tables)
         for path in sorted(settings.lake.rglob("*.parquet")):
             place = path.relative_to(settings.lake).parts
@@ -215,6 +220,36 @@ def _asked_for(
             found = connection.execute(query, {"hashed": hashed, "salt": settings.contact_salt}).fetchall()
             addresses |= {address for (text,) in found if (address := _address(text))}
     return addresses, keys
+
+
+def _naming_files(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, tables: Sequence[Table], plan: Plan
+) -> list[Path]:
+    """The files in landing/ that name the person, all of them loaded, so that the lake has the rows of everybody else.
+
+    Raises:
+        ConfigError: some are not; an API would not give their rows again.
+    """
+    landing = settings.landing
+    planned = {landing / name for name in plan.files}  # by a short key as well, which is not searched for
+    naming = [path for path in _files(landing) if path in planned or holds(connection, path, plan)]
+    loads = registered_loads(settings.lake)
+    hashes = {load.sha256 for load in loads}
+    of_tables = {(load.source_system, load.lake_source, load.table_name, load.sha256) for load in loads}
+    read_by = [((t.source_system, t.lake_source, t.name), set(landing.glob(t.files))) for t in tables]
+    left = []
+    for path in naming:
+        sha256 = sha256_of(path)
+        # Without a reader: of a source that is switched off.
+        if sha256 not in hashes or any(path in files and (*key, sha256) not in of_tables for key, files in read_by):
+            left.append(str(path.relative_to(landing)))
+    if left:
+        named = ", ".join(name if name.isprintable() else ascii(name) for name in left)
+        raise ConfigError(
+            f"{len(left)} file(s) in landing/ are not loaded yet and name the person; nothing was changed. Run first "
+            f"(`make run`), or remove them; repair or remove one that the run refuses: {named}"
+        )
+    return naming
 
 
 def _lake_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, table: Table) -> str | None:
