@@ -6,9 +6,11 @@ store its state before our file is complete. Cursor and state are those of `extr
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
+import re
 import time
 import zipfile
 import zlib
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 from orchestration.extractors import Extractor, Resource, value_at
 from orchestration.settings import ConfigError, Settings
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 _LONGEST_EXCERPT = 300
+_ADDRESS = re.compile(r"[^\s\"'<>,;:=()\\]{1,64}(?:@|%40)[^\s\"'<>,;:=()\\]+")
 _MOST_REPEATS = 3
 _LONGEST_POLL_SECONDS = 30.0
 _LONGEST_EXPORT_SECONDS = 3600.0
@@ -60,7 +63,9 @@ class Api:
 
         self._extractor = extractor
         self._base_url, auth = extractor.resolved(environment)
-        self._secrets = [environment[name] for name in extractor.credentials()]
+        self._secrets: set[str] = set()
+        for name in extractor.credentials():
+            self._keep_secret(environment[name])
         retry = extractor.retry
         session = Client(
             raise_for_status=False,
@@ -171,7 +176,10 @@ class Api:
         try:
             yield
         except (requests.RequestException, ValueError) as error:
-            fault = self._redacted(str(error))[:_LONGEST_EXCERPT]  # dlt may put the whole answer into it
+            told = str(error)
+            if not isinstance(error, requests.RequestException):
+                told = told.partition(", got ")[0]  # where dlt puts the whole answer
+            fault = self._redacted(told)[:_LONGEST_EXCERPT]
             status = getattr(getattr(error, "response", None), "status_code", 0)
             if _is_refusal(status):  # where the token is asked for
                 raise Refused(f"{where}: {fault} {self._remedy(401)}") from None
@@ -220,6 +228,8 @@ class Api:
         """Look at each response within the client's retries, where raising a RequestException asks for another try."""
         import requests  # noqa: PLC0415
 
+        if sent := response.request.headers.get("Authorization"):  # also a token that was obtained on the way
+            self._keep_secret(sent.rpartition(" ")[2])
         status = response.status_code
         if response.is_redirect:
             host = urlsplit(response.headers["Location"]).netloc
@@ -270,12 +280,28 @@ class Api:
         return f"(correct the request in extractors/{self._extractor.source}.yml)"
 
     def _excerpt(self, response: requests.Response) -> str:
-        return self._redacted(f"{response.request.path_url.split('?')[0]} says {response.text[:_LONGEST_EXCERPT]!r}")
+        """What an error says; of an answer that is none, the shape alone: it may hold persons."""
+        path = response.request.path_url.split("?")[0]
+        if response.ok:
+            body = response.json()
+            shape = f"a list of {len(body)}" if isinstance(body, list) else type(body).__name__
+            if isinstance(body, dict):
+                shape = f"an object with {', '.join(map(repr, body)) or 'nothing'}"
+            return self._redacted(f"{path} gives {shape}")[:_LONGEST_EXCERPT]
+        # Cut last: the half of a secret is not known again.
+        return f"{self._redacted(path)} says {self._redacted(response.text)[:_LONGEST_EXCERPT]!r}"
+
+    def _keep_secret(self, secret: str) -> None:
+        """Remember how a secret may stand in an answer that gives the request back, or in an address."""
+        packed = base64.b64encode(secret.encode()).decode()
+        for text in (secret, packed) if secret else ():
+            escaped = json.dumps(text)[1:-1]
+            self._secrets |= {text, quote(text, safe=""), quote_plus(text), escaped, escaped.replace("/", "\\/")}
 
     def _redacted(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-        return text
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be a part of another
+            text = text.replace(secret, "***")
+        return _ADDRESS.sub("***", text)
 
 
 def _is_refusal(status: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import logging
@@ -21,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import pytest
@@ -422,6 +424,9 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         assert house.records("opportunity")[0]["is_won"] is True
         assert set(house.records("contact")[0]) >= {"has_opted_out_of_email", "language__c"}
         assert salesforce.tokens == 3, "asked for, lost, and asked for again"
+        house.server.before = lambda r: None if "token" in r.path else Reply({"sent": r.authorization}, 403)
+        assert "Bearer ***" in house.error("account"), "a token that was obtained is a secret, too"
+        house.server.before = lambda _: None
         house.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
         errors = [delivery.error or "" for delivery in house.extract()]
         assert len(errors) == 6 and all("/services/oauth2/token" in error for error in errors), errors
@@ -528,7 +533,7 @@ def test_an_export_bears_a_passing_fault(qualtrics: House, path: str, method: st
         (
             f"{SURVEY}/ES_1",
             Reply({"result": {"status": "failed"}, "meta": {"requestId": "r-9"}}),
-            "could not be made.*r-9",
+            "could not be made.*gives an object with 'result', 'meta'",
         ),
         (SURVEY, Reply({"result": {}}), "could not be made"),
         (f"{SURVEY}/ES_1-def/file", Reply(b"PK" * 99), "not a whole zip file with JSON"),
@@ -596,7 +601,10 @@ def always(path: str, reply: Reply, page: str | None = None) -> Callable[[Reques
         (Reply({}, 403), "survey_responses: HTTP 403 .*give the key in DELIGHTED_API_KEY the right"),
         (Reply({}, 404), "survey_responses: HTTP 404 .*correct the path in extractors/delighted.yml"),
         (Reply({"message": f"Key {KEY} expired"}, 401), r"HTTP 401 .*renew DELIGHTED_API_KEY.*Key \*\*\* expired"),
-        (Reply({"error": "maintenance"}), "the answer is no list.*maintenance"),
+        (
+            Reply({"error": "maintenance"}),
+            "the answer is no list: /v1/survey_responses.json gives an object with 'error'",
+        ),
         (Reply(["x"]), "something else than records"),
         (Reply([answer(2, updated_at="soon")]), "'soon' is no time"),
     ],
@@ -1079,6 +1087,30 @@ def test_the_pace_is_kept(delighted: House, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("orchestration.api.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     delighted.succeed()
     assert waits == [60, 0]
+
+
+def test_an_error_shows_no_secret_and_no_person(delighted: House) -> None:
+    """A gateway gives the request back, in one spelling or another; an answer holds persons."""
+    mail = "ann@person.example"
+
+    def echo(request: Request) -> Reply:
+        key = base64.b64encode(KEY.encode()).decode()
+        sent = [request.authorization, request.authorization.replace("/", "\\/"), quote(KEY), key, mail]
+        return Reply("x" * 280 + f"{request.authorization} {sent}", 403)
+
+    replies: list[Callable[[Request], Reply]] = [
+        echo,
+        lambda request: Reply(f"headers: {request.authorization}, key: {KEY}, of: {mail}", 400),
+        lambda _: Reply({"error": "no", mail: {"email": mail}}),
+        lambda _: Reply([mail]),
+    ]
+    packed = base64.b64encode(f"{KEY}:".encode()).decode()
+    for reply in replies:
+        delighted.server.before = reply
+        error = delighted.error("people")
+        assert not [word for word in (packed, packed[:9], KEY, "Geheim", "ann", "person.example") if word in error], (
+            error
+        )
 
 
 def test_secrets_are_not_logged(delighted: House, caplog: pytest.LogCaptureFixture) -> None:
