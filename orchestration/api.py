@@ -44,6 +44,11 @@ class ExtractError(Exception):
 class Refused(ExtractError):
     """The API refuses this key or this request; asking again is of no use before someone changes it."""
 
+    def __init__(self, message: str, *, denied: str = "") -> None:
+        """`denied`: what alone is forbidden or not there, which may be one of many."""
+        super().__init__(message)
+        self.denied = denied
+
 
 class Api:
     """One vendor's API with the secrets of the environment; no secret leaves it in a message.
@@ -249,7 +254,11 @@ class Api:
                 response=response,
             )
         if _is_refusal(status):
-            raise Refused(f"{where}: HTTP {status} {self._remedy(status)}: {self._excerpt(response)}")
+            excerpt = self._excerpt(response)
+            raise Refused(
+                f"{where}: HTTP {status} {self._remedy(status)}: {excerpt}",
+                denied=f"HTTP {status}: {excerpt}" if status in (403, 404) else "",
+            )
         try:
             (read or requests.Response.json)(response)
         except (ValueError, zipfile.BadZipFile, zlib.error):

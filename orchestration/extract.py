@@ -36,6 +36,7 @@ from orchestration.settings import STAMP, ConfigError, Settings
 
 # Of a part; some minutes at the pace of the slowest API.
 _PAGES_OF_A_PART = 50
+_REFUSALS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Delivery:
     files: tuple[str, ...] = ()  # relative to landing/
     records: int = 0
     unchanged: int = 0
-    error: str | None = None
+    error: str | None = None  # with files, where only some members of the parent resource were refused
     is_refused: bool = False  # the same request will fail again
 
 
@@ -90,16 +91,17 @@ def extract(
     state = _State(settings.extract_state / f"{extractor.source}.json")
     with _lock(settings.extract_state / f"{extractor.source}.lock", extractor.source):
         zone = ZoneInfo(settings.variables["business_time_zone"])
-        parents: dict[str, list[Record]] = {
+        months = {
             name: complete_months(resource.months, datetime.now(zone))
             for name, resource in extractor.resources.items()
             if resource.months
         }
+        vendor = _Vendor(extractor, api, months)
         for name, resource in extractor.resources.items():
             if not resource.selected or (window and not resource.incremental):
                 continue
             try:
-                yield _extract_resource(settings, extractor, api, state, name, parents, window)
+                yield _extract_resource(settings, vendor, state, name, window)
             except ExtractError as error:
                 yield Delivery(extractor.source, name, error=str(error), is_refused=isinstance(error, Refused))
 
@@ -118,15 +120,8 @@ def complete_months(count: int, now: datetime) -> list[Record]:
     return [{"since": since, "until": following - 1} for since, following in pairwise(seconds)]
 
 
-def _extract_resource(
-    settings: Settings,
-    extractor: Extractor,
-    api: Api,
-    state: _State,
-    name: str,
-    parents: dict[str, list[Record]],
-    window: Window | None,
-) -> Delivery:
+def _extract_resource(settings: Settings, vendor: _Vendor, state: _State, name: str, window: Window | None) -> Delivery:
+    extractor = vendor.extractor
     resource = extractor.resources[name]
     known = Progress() if window else state.read(name)
     started = datetime.now(UTC)
@@ -134,7 +129,7 @@ def _extract_resource(
     seen: dict[str, tuple[str, datetime | None]] = {}
     files: list[str] = []
     written = 0
-    pages = _pages(extractor, api, name, known, parents, window)
+    pages = _pages(vendor, name, known, window)
     is_whole = False
     while not is_whole:
         with ExitStack() as drafts:
@@ -174,41 +169,82 @@ def _extract_resource(
                 progress.cursors = known.cursors | progress.cursors
                 progress.delivered |= known.delivered
             state.write(name, progress)
-    return Delivery(extractor.source, name, tuple(files), records=written, unchanged=len(seen) - written)
+    error = vendor.error(name)
+    counts = {"records": written, "unchanged": len(seen) - written}
+    return Delivery(extractor.source, name, tuple(files), **counts, error=error, is_refused=error is not None)
 
 
 def _pages(
-    extractor: Extractor,
-    api: Api,
-    name: str,
-    known: Progress,
-    parents: dict[str, list[Record]],
-    window: Window | None,
+    vendor: _Vendor, name: str, known: Progress, window: Window | None
 ) -> Iterator[tuple[Record, list[Record], bool]]:
     """Each page with the member of the parent resource it is of, and whether the next extraction could start there."""
-    resource = extractor.resources[name]
-    for member in _members(extractor, api, resource, parents):
+    resource = vendor.extractor.resources[name]
+    for member in vendor.members_for(name):
         cursor = known.cursors.get(resource.path_of(member) if resource.parent else "")
-        params = _params(resource, cursor, window)
-        for page in api.pages(name, resource.path_of(member), params):
+        for page in vendor.pages(name, member, _params(resource, cursor, window)):
             yield member, page, bool(resource.incremental and resource.incremental.oldest_first)
         yield member, [], resource.incremental is not None
 
 
-def _members(extractor: Extractor, api: Api, resource: Resource, parents: dict[str, list[Record]]) -> list[Record]:
-    """The records of the parent resource, asked for once an extraction; one empty record where there is no parent."""
-    name = resource.parent
-    if name is None:
-        return [{}]
-    if name not in parents:
-        parent = extractor.resources[name]
-        parents[name] = [
-            record
-            for member in _members(extractor, api, parent, parents)
-            for page in api.pages(name, parent.path_of(member), parent.params)
-            for record in page
-        ]
-    return parents[name]
+class _Vendor:
+    """An API for the time of one extraction: the lists that were walked, and the members that it refused."""
+
+    def __init__(self, extractor: Extractor, api: Api, parents: dict[str, list[Record]]) -> None:
+        self.extractor = extractor
+        self._api = api
+        self._parents = parents
+        self._refused: dict[str, list[Refused]] = {}
+
+    def members_for(self, name: str) -> list[Record]:
+        """The records of the parent resource, asked for once an extraction; an empty one where there is no parent."""
+        self._refused[name] = []
+        parent = self.extractor.resources[name].parent
+        if parent is None:
+            return [{}]
+        if parent not in self._parents:
+            self._parents[parent] = [
+                record
+                for member in self.members_for(parent)
+                for page in self.pages(parent, member, self.extractor.resources[parent].params)
+                for record in page
+            ]
+        return self._parents[parent]
+
+    def pages(self, name: str, member: Record, params: Mapping[str, Any]) -> Iterator[list[Record]]:
+        """The pages of one member; none where it alone is refused, which `error` tells when all were asked for.
+
+        Raises:
+            ExtractError: as `Api.pages`; also where it is refused after some pages, which are not the whole.
+        """
+        resource = self.extractor.resources[name]
+        is_begun = False
+        try:
+            for page in self._api.pages(name, resource.path_of(member), params):
+                is_begun = True
+                yield page
+        except Refused as refusal:
+            if is_begun or not resource.parent or not refusal.denied:
+                raise
+            self._refused[name].append(refusal)
+            if len(self._refused[name]) == len(self._parents[resource.parent]):
+                raise  # it is not the members
+
+    def error(self, name: str) -> str | None:
+        """The members that were refused, on the way to this resource as well."""
+        refused = []
+        at: str | None = name
+        while at:
+            refused += self._refused.get(at, [])
+            at = self.extractor.resources[at].parent
+        if not refused:
+            return None
+        told = "; ".join(refusal.denied for refusal in refused[:_REFUSALS_TOLD])
+        more = f"; and {len(refused) - _REFUSALS_TOLD} more" if len(refused) > _REFUSALS_TOLD else ""
+        keys = " and ".join(self.extractor.credentials())
+        return (
+            f"{self.extractor.source}.{name}: the API lists what it does not give; all others are delivered. Give the "
+            f"key in {keys} the right to read it, or remove it there: {told}{more}"
+        )
 
 
 def _params(resource: Resource, cursor: datetime | None, window: Window | None) -> dict[str, Any]:

@@ -304,6 +304,45 @@ def test_typeform(tmp_path: Path) -> None:
         house.assert_loads()
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_form_that_is_refused_leaves_the_others_alone(tmp_path: Path, status: int) -> None:
+    """It is named; what had been delivered of it is not asked for again when it is back."""
+
+    def response(number: int, **fields: Any) -> Record:
+        moment = f"2025-05-{number:02}T12:00:00Z"
+        return {"response_id": f"r{number}", "landed_at": moment, "submitted_at": moment} | fields
+
+    forms = {"f1": [response(1)], "f2": [response(2)], "f3": [response(3)]}
+    with vendor("typeform", Typeform(forms), tmp_path, {"TYPEFORM_TOKEN": KEY}) as house:
+        house.succeed()
+        for number, form in enumerate(forms.values(), start=4):
+            form.append(response(number))
+        house.server.before = always("/f2/", Reply({"code": "NO"}, status))
+        (delivery,) = house.extract()
+        assert delivery.records == 2 and delivery.files and delivery.is_refused
+        assert re.search(f"typeform.responses: .*HTTP {status}: /forms/f2/responses says .*NO", delivery.error or "")
+        assert "extractors/typeform.yml" not in (delivery.error or "")
+        first = len(house.server.requests)
+        house.server.before = lambda _: None
+        house.succeed()
+        assert len(house.records("responses")) == 6 + 1, "in the overlap, once more"
+        assert "since" in {r.path: r.params for r in house.server.requests[first:]}["/forms/f2/responses"]
+        # Where all are refused, it is not the forms.
+        house.server.before = always("/responses", Reply({"code": "NO"}, status))
+        assert ("give the key in TYPEFORM_TOKEN" if status == 403 else "correct the path") in house.error("responses")
+
+
+def test_a_survey_that_is_refused_leaves_what_hangs_on_the_others(qualtrics: House) -> None:
+    def refuse(request: Request) -> Reply | None:
+        return Reply({}, 404) if request.params.get("surveyId") == "SV_2" else None
+
+    qualtrics.server.before = refuse
+    errors = {delivery.resource: delivery.error for delivery in qualtrics.extract() if delivery.error}
+    assert len(qualtrics.records("distribution")) == 3 and len(qualtrics.records("distribution_contact")) == 3
+    assert errors and all("HTTP 404: " in error for error in errors.values())
+    assert {"distribution", "distribution_contact"} == set(errors)
+
+
 def test_typeform_stops_when_a_second_fills_a_page(tmp_path: Path) -> None:
     """More answers in a second than fit a page cannot be paged by time: an error, not a loss."""
     moment = "2025-05-01T12:00:00Z"
