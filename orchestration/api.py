@@ -7,6 +7,7 @@ store its state before our file is complete. Cursor and state are those of `extr
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -100,6 +101,8 @@ class Api:
             ExtractError: the API refused, failed for longer than the retries last, or gave something else than
                 the records of a page. What was given so far is not the whole.
         """
+        from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator  # noqa: PLC0415
+
         resource = self._extractor.resources[name]
         where = f"{self._extractor.source}.{name}"
         if resource.export:
@@ -113,7 +116,7 @@ class Api:
             hooks=self._hooks(where),
         )
         asked = set()
-        previous: list[Record] = []
+        given: set[bytes] = set()
         repeats = 0
         while True:
             self._keep_pace()
@@ -124,16 +127,24 @@ class Api:
             body = page.response.json()
             self._check_page(where, resource, page, body)
             yield list(page)
-            repeats = repeats + 1 if page and list(page) == previous else 0
-            previous = list(page)
+            content = hashlib.sha256("\n".join(sorted(map(json.dumps, page))).encode()).digest()
+            repeats = repeats + 1 if page and content in given else 0
+            given.add(content)
             last = resource.last_page
             is_last = last.flag is not None and value_at(body, last.flag) is True
             is_last = is_last or (last.shorter_than is not None and len(page) < last.shorter_than)
+            goes_on = last.shorter_than is not None and isinstance(page.paginator, JSONResponseCursorPaginator)
+            if goes_on and not is_last and not page.paginator.has_next_page:
+                raise ExtractError(
+                    f"{where}: the last record of a full page has no value to ask on from, and more may follow; "
+                    f"correct it in the tool, or the paginator in extractors/{self._extractor.source}.yml"
+                )
             if is_last or not page.paginator.has_next_page:
                 return
             page.request.url = self._at_home(str(page.request.url))
             request = (page.request.url, str(page.request.params))
-            # Once is a hiccup; an API that does not know the page parameter gives its first page for ever.
+            # Once is a hiccup; an API that does not know the page parameter gives its first page for ever, and one
+            # whose cursors are always new can go round in a circle.
             if request in asked or repeats == _MOST_REPEATS:
                 raise ExtractError(f"{where}: the API leads back to a page it already gave; nothing was kept")
             asked.add(request)

@@ -358,6 +358,19 @@ def test_typeform_stops_when_a_second_fills_a_page(tmp_path: Path) -> None:
         assert house.files("responses") == []
 
 
+def test_typeform_stops_when_the_last_of_a_full_page_has_no_time(tmp_path: Path) -> None:
+    """From there nobody can ask on, and what follows would be missing without a word."""
+    answers = [{"response_id": str(n), "submitted_at": f"2025-05-01T12:00:0{n}Z"} for n in range(1, 9)]
+    answers[3]["submitted_at"] = None
+    page = Reply({"items": answers[:4]})
+    with vendor("typeform", Typeform({"abc": []}), tmp_path, {"TYPEFORM_TOKEN": KEY}) as house:
+        house.change(lambda c: c["resources"]["responses"]["last_page"].update(shorter_than=4))
+        house.server.before = always("/responses", page)
+        assert "has no value to ask on from" in house.error("responses")
+        house.server.before = always("/responses", Reply({"items": answers[1:4]}))
+        assert house.succeed()["responses"].records == 3, "a page that is not full is the last"
+
+
 def test_hubspot(tmp_path: Path) -> None:
     def entry(number: int, *, archived: bool = False, **properties: Any) -> Record:
         moment = "2025-05-01T12:00:00.000Z"
@@ -681,6 +694,20 @@ def test_a_cursor_that_does_not_move_is_an_error(tmp_path: Path) -> None:
         missing = Reply({"status": "ok"})
         house.server.before = lambda _: missing
         assert "the answer has no 'results'" in house.error("owner")
+
+
+def test_a_circle_of_pages_with_ever_new_cursors_is_an_error(tmp_path: Path) -> None:
+    def circle(request: Request) -> Reply:
+        owners = [{"id": str(request.number % 2 * 2 + n), "archived": False} for n in range(2)]
+        if request.number == 4:  # in another order
+            owners.reverse()
+        after = {"after": f"c{request.number}"} if request.number < 30 else None
+        return Reply({"results": owners, "paging": {"next": after}})
+
+    with vendor("hubspot", circle, tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
+        house.change(lambda c: c.update(resources={"owner": c["resources"]["owner"]}))
+        assert "leads back to a page it already gave" in house.error("owner")
+        assert len(house.server.requests) == 5
 
 
 # ------------------------------------------------------------------------------- pages that move, and the overlap
