@@ -41,6 +41,7 @@ _RESERVED = {*DATA_TYPES, "load_id"}
 
 _DELIMITED = {".csv", ".tsv", ".txt"}
 _JSON_LINES = {".jsonl", ".ndjson", ".json"}
+_NOT_JSON = "not valid JSON"
 
 _CHUNK_BYTES = 1 << 20
 _MAX_RECORD_BYTES = 16 << 20
@@ -253,7 +254,7 @@ def _faults(connection: duckdb.DuckDBPyConnection, columns: int) -> list[_Fault]
             _Fault(
                 start=position - 1 + len(record.encode()) - len(raw_row.encode()),
                 raw_row=raw_row.removesuffix("\n").removesuffix("\r"),
-                reason=f"malformed_row: {_reason(kinds[0], fields, columns)}",
+                reason=_reason(kinds[0], fields, columns),
                 # Only a record that swallowed the rest of the file keeps its last line end.
                 is_unclosed=raw_row.endswith("\n"),
             )
@@ -377,19 +378,22 @@ def _read_json_lines(
     if text.scan.carriage_returns:
         # In JSON a bare carriage return is a blank; DuckDB would take some for line ends.
         path = _rewrite(path, scratch / "spaced", lambda chunk, _: chunk.replace(b"\r", b" "))
-    # One column, no quotes and a delimiter that cannot occur: each line as it is.
-    query = f"""
+    # One column, no quotes and a delimiter that cannot occur: each line as it is. An escaped NUL would be one in the
+    # content of the row, and PostgreSQL has none.
+    query = rf"""
         select
             text,
             case
                 when coalesce(trim(text), '') = '' then ''
-                when not json_valid(text) then 'not valid JSON'
+                when not json_valid(text) then {literal(_NOT_JSON)}
                 when json_type(text) != 'OBJECT' then 'not a JSON object'
                 when len(json_keys(text)) > len(list_distinct(json_keys(text))) then 'a key appears twice'
+                when contains(text, '\u0000') and regexp_matches(text, '(^|[^\\])(\\\\)*\\u0000')
+                    then 'a NUL character (\u0000), which is no text'
             end as fault
         from read_csv(
             {literal_path(path)}, auto_detect = false, header = false,
-            columns = {{'text': 'VARCHAR'}}, delim = '\\0', quote = '', escape = '',
+            columns = {{'text': 'VARCHAR'}}, delim = '\0', quote = '', escape = '',
             max_line_size = {_MAX_RECORD_BYTES}, buffer_size = {2 * _MAX_RECORD_BYTES}
         )
     """
@@ -398,11 +402,15 @@ def _read_json_lines(
         raise RefusedFile("its lines cannot be told apart; deliver one JSON object per line")
     connection.execute("""
         insert into malformed
-        select file_row_number + 1, text, 'malformed_row: ' || fault from delivered
+        select file_row_number + 1, text, fault from delivered
         where fault != ''
     """)
-    last = connection.execute("select max(line) from malformed").fetchone()
-    if last == (text.scan.lines,) and not text.scan.ends_with_newline:
+    # The beginning of an object is no JSON; what else is wrong with the last line was not cut off.
+    last = connection.execute(
+        "select ltrim(raw_row, chr(9) || ' ') from malformed where line = $1 and reason = $2",
+        [text.scan.lines, _NOT_JSON],
+    ).fetchone()
+    if last and last[0].startswith("{") and not text.scan.ends_with_newline:
         raise RefusedFile(f"line {text.scan.lines}: the file ends within this row; deliver it again, whole")
     keys = [
         key
@@ -465,6 +473,8 @@ def _read_parquet(
 
 def _as_text(value: str, kind: str) -> str:
     is_nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
+    if kind == "VARCHAR":
+        return f"if(contains({value}, chr(0)), error('a text holds a NUL character'), {value})"
     return f"to_json({value})::varchar" if is_nested else f"{value}::varchar"
 
 
@@ -690,7 +700,7 @@ def delivered_fields(columns: Sequence[str]) -> list[str]:
 
 
 def _content(columns: Sequence[str], fields: Sequence[str] = ()) -> str:
-    """A row as one text: its columns with a value, in name order, each after a NUL, which no text file holds.
+    """A row as one text: its columns with a value, in name order, each after a NUL, which no value that is read holds.
 
     Empty columns count for nothing: a column that a vendor adds later leaves the rows that have no value there what
     they were. Line breaks are those of the values.

@@ -7,7 +7,8 @@ renamed as (
     select
         _source_system as source_system,
         raw_row,
-        reason,
+        -- Loads of early versions carry the name that the quarantine gives.
+        replace(reason, 'malformed_row: ', '') as reason,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,
