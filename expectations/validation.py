@@ -33,6 +33,7 @@ from great_expectations.render.view import DefaultJinjaPageView
 
 from expectations.suites import Check, build_load_check, build_mart_checks
 from expectations.thresholds import Severity, Thresholds, observed_in_words
+from orchestration.readers import quoted
 
 # Read when a context is made; without it every context reports to a server.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -183,7 +184,7 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
     # A share is null, and then not judged, where no row of the table carries such a column.
     score_share = time_share = "null"
     if not missing and load.profile.score:
-        score = f"nullif(trim({_quoted(load.profile.score)}), '')"
+        score = f"nullif(trim({quoted(load.profile.score)}), '')"
         number = f"try_cast({score} as double)"
         valid = f"{number} between 0 and 10 and {number} = floor({number})"
         score_share = f"""
@@ -191,7 +192,7 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
             / nullif(count({score}) filter (where {load.profile.where}), 0)
         """
     if not missing and load.profile.time:
-        time = f"nullif(trim({_quoted(load.profile.time)}), '')"
+        time = f"nullif(trim({quoted(load.profile.time)}), '')"
         time_share = f"count({time}) / nullif(count(*), 0)"
     query = f"""
         insert into load_profile
@@ -209,10 +210,6 @@ def _profile_query(load: StagedLoad, connection: duckdb.DuckDBPyConnection) -> t
         load.rows_malformed,
         str(load.path),
     ]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 @contextmanager
