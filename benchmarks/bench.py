@@ -200,13 +200,7 @@ def timed(step: Callable[[], object]) -> float:
 
 def load(settings: Settings) -> None:
     """Load every file of landing/ as the pipeline does, without the guard."""
-    tables = load_sources(settings).tables
-    with loader.lake_lock(settings.lake):
-        loader.prepare_lake(tables, settings.lake)
-        for table in tables:
-            for file in loader.new_files(table, settings.landing, settings.lake):
-                if staged := loader.stage(table, file, settings.landing, settings.lake, datetime.now(UTC)):
-                    loader.commit(staged)
+    loader.load_all(load_sources(settings).tables, settings.landing, settings.lake)
 
 
 def compare_loading(folder: Path, rows: int, console: Console) -> None:

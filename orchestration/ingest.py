@@ -30,6 +30,7 @@ class TableReport:
     """What a run did to one raw table."""
 
     loads: list[Load] = field(default_factory=list)
+    repeats: list[str] = field(default_factory=list)  # files that bring once more what was the last to be loaded
     unreadable: list[str] = field(default_factory=list)  # messages that name file and remedy
     invalid: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -42,6 +43,7 @@ class TableReport:
             "dagster/partition_row_count": sum(load.rows for load in self.loads),
             "malformed_rows": sum(load.malformed_rows for load in self.loads),
             "files": [load.file for load in self.loads],
+            "repeated_files": self.repeats,
             "unexpected_columns": sorted({c for load in self.loads for c in load.extra_columns}),
         }
 
@@ -69,7 +71,9 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
             except RefusedFile as refusal:
                 unreadable.append((table, file.relative_to(settings.landing).as_posix(), str(refusal)))
             else:
-                if new is not None:
+                if new is None:
+                    reports[table.key].repeats.append(file.relative_to(settings.landing).as_posix())
+                else:
                     staged.append((table, new))
     for table, _, fault in unreadable:
         reports[table.key].unreadable.append(fault)
@@ -77,8 +81,10 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
     for table, new in staged:
         if new.load.file in refused[table.key]:
             loader.discard(new)
+        elif (load := loader.commit(new)).load_id == new.load.load_id:
+            reports[table.key].loads.append(load)
         else:
-            reports[table.key].loads.append(loader.commit(new))
+            reports[table.key].repeats.append(new.load.file)
     return reports
 
 
@@ -220,6 +226,8 @@ def raw_table_assets(settings: Settings, sources: Sources, extractors: Mapping[s
             report = reports[(key.path[0], key.path[1])]
             for sentence in [*report.unreadable, *report.invalid]:
                 context.log.error(sentence)
+            for file in report.repeats:
+                context.log.info(f"{file}: is what was delivered last, so it is no load")
             if key in context.selected_asset_keys:
                 yield dg.MaterializeResult(asset_key=key, metadata=report.metadata())
             for name, failures, warnings, results in (

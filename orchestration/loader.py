@@ -1,4 +1,4 @@
-"""Delivered files become immutable loads in the lake: each file once, whole or not at all, as text.
+"""Delivered files become immutable loads in the lake: each delivery once, whole or not at all, as text.
 
     stage   read one file into lake/incoming/<load id>/          nobody reads there
     commit  rename it to lake/raw/<source>/<table>/load_id=…/    from now on it is loaded
@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -133,12 +134,12 @@ def readers_of(lake: Path) -> Path:
     return lake / "reading"
 
 
-def load_times(lake: Path) -> Iterator[datetime]:
-    """The time of each load to come: now, but after all before it, also where the clock was set back."""
+def load_times(lake: Path, loaded_at: datetime | None = None) -> Iterator[datetime]:
+    """The time of each load to come: now (or as given), but after all before it, also where the clock was set back."""
     loads = registered_loads(lake)
     last = datetime.strptime(f"{loads[-1].load_id.split('_')[0]}+0000", f"{STAMP}%z") if loads else None
     while True:
-        now = datetime.now(UTC)
+        now = loaded_at or datetime.now(UTC)
         last = max(now, last + timedelta(microseconds=1)) if last else now
         yield last
 
@@ -163,12 +164,13 @@ def prepare_lake(tables: Sequence[Table], lake: Path) -> None:
 
 
 def matching_files(table: Table, landing: Path, lake: Path) -> list[Path]:
-    """The files of a table in landing/, by name; hidden files are not deliveries.
+    """The files of a table in landing/, in the order of their names; hidden files are not deliveries.
 
     Raises:
         RefusedFile: a required table has no file and has never been loaded.
     """
-    files = sorted(path for path in landing.glob(table.files) if path.is_file() and not path.name.startswith("."))
+    found = (path for path in landing.glob(table.files) if path.is_file() and not path.name.startswith("."))
+    files = sorted(found, key=_in_order_of_names)
     if not files and table.is_required and not any(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}")):
         raise RefusedFile(
             f"{table.source_system}.{table.name}: no file matches {table.files} in {landing}; "
@@ -178,29 +180,29 @@ def matching_files(table: Table, landing: Path, lake: Path) -> list[Path]:
 
 
 def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
-    """The matching files whose name, size and time of change no load has: the candidates for `stage`.
+    """The matching files that are not, by size and time of change, what was last known by their name: for `stage`.
 
     Raises:
         RefusedFile: as `matching_files`.
     """
     files = matching_files(table, landing, lake)
-    seen = {
-        (load.file, load.size_bytes, load.modified_ns)
-        for load in read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
-        if load.source_system == table.source_system
+    known = {
+        file: (load.size_bytes, modified_ns)
+        for load in _loads_of(_table_folder(table, lake), table.source_system)
+        for file, modified_ns in load.files.items()
     }
 
-    def identity(path: Path) -> tuple[str, int, int]:
+    def is_known(path: Path) -> bool:
         status = path.stat()
-        return path.relative_to(landing).as_posix(), status.st_size, status.st_mtime_ns
+        return known.get(path.relative_to(landing).as_posix()) == (status.st_size, status.st_mtime_ns)
 
-    return [path for path in files if identity(path) not in seen]
+    return [path for path in files if not is_known(path)]
 
 
 def latest_columns(table: Table, lake: Path) -> list[str] | None:
     """The columns of the last load of this source's table, as delivered; None before the first."""
-    loads = read_register(_table_folder(table, lake).glob(f"*/{REGISTER_FILE}"))
-    return next((load.columns for load in reversed(loads) if load.source_system == table.source_system), None)
+    loads = _loads_of(_table_folder(table, lake), table.source_system)
+    return loads[-1].columns if loads else None
 
 
 def verify_loads(lake: Path) -> None:
@@ -239,19 +241,16 @@ def replace_stored(path: Path, draft: Path) -> None:
     loads = read_register([register]) if register.exists() else []
     if loads and path.name in loads[0].stored:
         stored = loads[0].stored | {path.name: sha256_of(draft)}
-        new = register.with_suffix(".tmp")
-        new.write_text(register_text([replace(load, stored=stored) for load in loads]), encoding="utf-8")
-        flush(new)
-        new.replace(register)
+        _replace_register(register, [replace(load, stored=stored) for load in loads])
     draft.replace(path)
     flush(path.parent)
 
 
 def stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datetime) -> StagedLoad | None:
-    """Read one file into lake/incoming/; `loaded_at` carries its time zone.
+    """Read one file into lake/incoming/; `loaded_at` carries its time zone and is after that of every load before.
 
     Returns:
-        None when this content is already loaded (or staged with the same `loaded_at`), under any name.
+        None when the file repeats a load (or one staged with the same `loaded_at`); the register has then taken note.
 
     Raises:
         RefusedFile: the file cannot be loaded whole; nothing of it is left in the lake.
@@ -266,12 +265,13 @@ def commit(staged: StagedLoad) -> Load:
     """Make a staged load visible, all of it at once and surviving a power cut.
 
     Returns:
-        The load; when the same content was committed since it was staged, that earlier load.
+        The load; when it repeats one that was committed since it was staged, that one.
     """
     load = staged.load
-    if earlier := _find_load(staged.target.parent, load.source_system, load.sha256):
+    if repeated := _find_repeated(staged.target.parent, load.source_system, load.file, load.sha256):
+        _note_repeat(staged.target.parent, repeated, load.file, load.modified_ns)
         discard(staged)
-        return earlier
+        return repeated
     staged.target.parent.mkdir(parents=True, exist_ok=True)
     for path in (*staged.folder.iterdir(), staged.folder):
         flush(path)
@@ -285,6 +285,19 @@ def discard(staged: StagedLoad) -> None:
     shutil.rmtree(staged.folder)
 
 
+def load_all(tables: Sequence[Table], landing: Path, lake: Path, loaded_at: datetime | None = None) -> list[Load]:
+    """Load all that is new as the pipeline does, but without its guard: for tests and measurements."""
+    with lake_lock(lake):
+        prepare_lake(tables, lake)
+        times = load_times(lake, loaded_at)
+        staged = (
+            stage(table, file, landing, lake, next(times))
+            for table in tables
+            for file in new_files(table, landing, lake)
+        )
+        return [commit(new) for new in staged if new]
+
+
 # ---------------------------------------------------------------------------------------------- staging
 
 
@@ -293,7 +306,14 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
     before = _status(file)
     scan = scan_file(file)
     target_parent = _table_folder(table, lake)
-    if _find_load(target_parent, table.source_system, scan.sha256):
+    name = file.relative_to(landing).as_posix()
+    repeated = _find_repeated(target_parent, table.source_system, name, scan.sha256)
+    # What is staged may come in between: then `commit` decides.
+    if repeated and not any(
+        (load.lake_source, load.table_name, load.source_system) == (table.lake_source, table.name, table.source_system)
+        for load in read_register(_incoming(lake).glob(f"*/{REGISTER_FILE}"))
+    ):
+        _note_repeat(target_parent, repeated, name, before.st_mtime_ns)
         return None
     load_id = f"{loaded_at:{STAMP}}_{_content_id(table.source_system, scan.sha256)}"
     folder = _incoming(lake) / load_id
@@ -318,7 +338,7 @@ def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datet
                 source_system=table.source_system,
                 lake_source=table.lake_source,
                 table_name=table.name,
-                file=file.relative_to(landing).as_posix(),
+                file=name,
                 size_bytes=before.st_size,
                 modified_ns=before.st_mtime_ns,
                 sha256=scan.sha256,
@@ -437,10 +457,51 @@ def _content_id(source_system: str, sha256: str) -> str:
     return hashlib.sha256(f"{source_system} {sha256}".encode()).hexdigest()[:8]
 
 
-def _find_load(table_folder: Path, source_system: str, sha256: str) -> Load | None:
-    patterns = (f"*_{_content_id(source_system, sha256)}/{REGISTER_FILE}", f"{COMPACTED}*/{REGISTER_FILE}")
-    loads = read_register(path for pattern in patterns for path in table_folder.glob(pattern))
-    return next((load for load in loads if (load.source_system, load.sha256) == (source_system, sha256)), None)
+def _in_order_of_names(path: Path) -> tuple[list[list[str | int]], Path]:
+    """The parts of a path with their numbers as numbers: export-9 comes before export-10."""
+    # Every second piece is a number, so that pieces at the same place can be compared.
+    return [
+        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part)] for part in path.parts
+    ], path
+
+
+def _loads_of(table_folder: Path, source_system: str, folders: str = "*") -> list[Load]:
+    """The loads of a source into a lake table, oldest first."""
+    loads = read_register(table_folder.glob(f"{folders}/{REGISTER_FILE}"))
+    return [load for load in loads if load.source_system == source_system]
+
+
+def _find_repeated(table_folder: Path, source_system: str, file: str, sha256: str) -> Load | None:
+    """The load that a file of this content only repeats: the last one by the file's name, or the last of all.
+
+    Content that comes again under another name, or in place of other content, after other content has come takes that
+    back: it is a delivery. A file that still lies where it was delivered is none, whatever came since.
+    """
+    # Most content is new, and then a long register need not be read.
+    same_content = (f"*_{_content_id(source_system, sha256)}", f"{COMPACTED}*")
+    if not any(load.sha256 == sha256 for name in same_content for load in _loads_of(table_folder, source_system, name)):
+        return None
+    loads = _loads_of(table_folder, source_system)
+    last_by_name = [load for load in loads if file in load.files][-1:]
+    return next((load for load in (*last_by_name, loads[-1]) if load.sha256 == sha256), None)
+
+
+def _note_repeat(table_folder: Path, repeated: Load, file: str, modified_ns: int) -> None:
+    """Enter a file with the load that it repeats: it is known by that, also when other loads have followed."""
+    for register in table_folder.glob(f"*/{REGISTER_FILE}"):
+        loads = read_register([register])
+        if repeated.load_id in {load.load_id for load in loads}:
+            others = [repeat for repeat in repeated.repeats if repeat["file"] != file]
+            noted = replace(repeated, repeats=[*others, {"file": file, "modified_ns": modified_ns}])
+            _replace_register(register, [noted if load.load_id == noted.load_id else load for load in loads])
+            flush(register.parent)
+
+
+def _replace_register(register: Path, loads: Sequence[Load]) -> None:
+    draft = register.with_suffix(".tmp")
+    draft.write_text(register_text(loads), encoding="utf-8")
+    flush(draft)
+    draft.replace(register)
 
 
 def _status(file: Path) -> os.stat_result:

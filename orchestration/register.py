@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 REGISTER_FILE = "_load.json"
 
@@ -42,6 +43,12 @@ class Load:
     extra_columns: list[str]  # delivered but not declared
     absent_columns: list[str]  # optional and not delivered
     stored: dict[str, str] = field(default_factory=dict)  # sha256 of each Parquet file of its folder; early loads: none
+    repeats: list[dict[str, Any]] = field(default_factory=list)  # `file` and `modified_ns` of the same content, again
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Every file that brought this content, with its time of change."""
+        return {self.file: self.modified_ns} | {repeat["file"]: repeat["modified_ns"] for repeat in self.repeats}
 
 
 def registered_loads(lake: Path) -> list[Load]:

@@ -769,13 +769,7 @@ def test_any_text_survives(delighted: House, tmp_path: Path) -> None:
 def loads(house: House, table: str) -> list[Load]:
     """Load the new files as the pipeline does; each load once."""
     described = replace(house.table(table), is_required=False)
-    landing, lake = house.settings.landing, house.settings.lake
-    loader.prepare_lake([described], lake)
-    staged = [
-        loader.stage(described, file, landing, lake, datetime.now(UTC))
-        for file in loader.new_files(described, landing, lake)
-    ]
-    return list({(load := loader.commit(new)).load_id: load for new in staged if new is not None}.values())
+    return loader.load_all([described], house.settings.landing, house.settings.lake)
 
 
 def test_killed_between_the_file_and_the_state(delighted: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,14 +78,7 @@ class Builder:
 
     def load(self, loaded_at: datetime | None = None) -> None:
         """Load what lies in landing/, now or as if it were then, as the pipeline does after its guard."""
-        tables = load_sources(self.settings).tables
-        with loader.lake_lock(self.settings.lake):
-            loader.prepare_lake(tables, self.settings.lake)
-            for table in tables:
-                for file in loader.new_files(table, self.settings.landing, self.settings.lake):
-                    time = loaded_at or datetime.now(UTC)
-                    if staged := loader.stage(table, file, self.settings.landing, self.settings.lake, time):
-                        loader.commit(staged)
+        loader.load_all(load_sources(self.settings).tables, self.settings.landing, self.settings.lake, loaded_at)
 
     def dbt(self, *arguments: str, warehouse: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run a dbt command in the warehouse given."""

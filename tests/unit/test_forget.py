@@ -64,18 +64,8 @@ def tables(settings: Settings) -> list[Table]:
 
 def load(settings: Settings) -> int:
     """Load what is new; how many files that were."""
-    chosen = tables(settings)
-    loaded = 0
-    with loader.lake_lock(settings.lake):
-        loader.prepare_lake(chosen, settings.lake)
-        for table in chosen:
-            for file in loader.new_files(table, settings.landing, settings.lake):
-                # The sample's segments are columns of contacts and are not delivered here.
-                staged = loader.stage(table, file, settings.landing, settings.lake, datetime(2025, 1, 1, tzinfo=UTC))
-                if staged:
-                    loader.commit(staged)
-                    loaded += 1
-    return loaded
+    # The sample's segments are columns of contacts and are not delivered here.
+    return len(loader.load_all(tables(settings), settings.landing, settings.lake, datetime(2025, 1, 1, tzinfo=UTC)))
 
 
 def rows(settings: Settings, table: str, columns: str, file: str = loader.DATA_FILE) -> list[tuple[Any, ...]]:

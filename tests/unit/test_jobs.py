@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -38,12 +37,8 @@ class Landing:
 
     def load(self) -> None:
         """Load everything, as the run would."""
-        for table in self.sources.tables:
-            if table.name == "bounces":
-                for file in loader.new_files(table, self.settings.landing, self.settings.lake):
-                    staged = loader.stage(table, file, self.settings.landing, self.settings.lake, datetime.now(UTC))
-                    assert staged
-                    loader.commit(staged)
+        tables = [table for table in self.sources.tables if table.name == "bounces"]
+        loader.load_all(tables, self.settings.landing, self.settings.lake)
 
 
 @pytest.fixture
