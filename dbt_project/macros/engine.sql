@@ -331,10 +331,22 @@
 {% macro json_text(json, key) -%}{{ return(adapter.dispatch('json_text', 'nps')(json, key)) }}{%- endmacro %}
 
 {% macro duckdb__json_text(json, key) -%}
-    case when json_valid({{ json }}) then json_extract_string({{ json }}, '$."{{ key }}"') end
+    case when json_valid({{ json }}) then json_extract_string({{ json }}, {{ duckdb_json_path([key]) }}) end
 {%- endmacro %}
 
-{% macro spark__json_text(json, key) -%}get_json_object({{ json }}, {{ text_literal("$['" ~ key ~ "']") }}){%- endmacro %}
+{% macro duckdb_json_path(keys) -%}
+    {%- set path = ['$'] -%}
+    {%- for key in keys -%}
+        {%- do path.append('."' ~ (key | replace('\\', '\\\\') | replace('"', '\\"')) ~ '"') -%}
+    {%- endfor -%}
+    {{- text_literal(path | join) -}}
+{%- endmacro %}
+
+{#- A path of Spark's has a key in quotes, which holds no quote or question mark, or bare, up to a dot or a bracket. -#}
+{% macro spark__json_text(json, key) -%}
+    {%- set is_bare = ("'" in key or '?' in key) and '[' not in key -%}
+    get_json_object({{ json }}, {{ text_literal('$.' ~ key if is_bare else "$['" ~ key ~ "']") }})
+{%- endmacro %}
 
 {% macro postgres__json_text(json, key) -%}
     (try_cast({{ json }}, cast(null as json)) ->> {{ text_literal(key) }})
@@ -361,7 +373,7 @@
         select
             {{ keep | join(',\n            ') }},
             json_extract_string(case when json_valid({{ json }}) then {{ json }} end, [
-                {%- for key in fields.values() %}'$."{{ key | replace('.', '"."') }}"'{{ ', ' if not loop.last }}{% endfor -%}
+                {%- for key in fields.values() %}{{ duckdb_json_path(key.split('.')) }}{{ ', ' if not loop.last }}{% endfor -%}
             ]) as json_values
         from {{ relation }}
     ) as extracted
@@ -382,7 +394,7 @@
         {{ column.split(' as ') | last }},
         {%- endfor %}
         {%- for column, key in fields.items() %}
-        json_value #>> '{{ '{' ~ key | replace('.', ',') ~ '}' }}' as {{ column }}{{ ',' if not loop.last }}
+        json_value #>> array[{{ literals(key.split('.')) }}] as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
         select
@@ -412,7 +424,7 @@
     from (
         select
             {{ keep | join(',\n            ') }},
-            from_json({{ "json_extract(" ~ valid ~ ", '$.\"" ~ key ~ "\"')" if key else valid }}, '["JSON"]') as elements
+            from_json({{ 'json_extract(' ~ valid ~ ', ' ~ duckdb_json_path([key]) ~ ')' if key else valid }}, '["JSON"]') as elements
         from {{ relation }}
     ) as lists
 {%- endmacro %}
@@ -442,7 +454,7 @@
     from (
         select
             {{ keep | join(',\n            ') }},
-            try_cast({{ json }}, cast(null as json)){{ " -> '" ~ key ~ "'" if key }} as json_value
+            try_cast({{ json }}, cast(null as json)){{ ' -> ' ~ text_literal(key) if key }} as json_value
         from {{ relation }}
     ) as parsed
     cross join lateral json_array_elements(
@@ -647,7 +659,7 @@
 
 {% macro duckdb__json_object_text(columns) -%}
     cast(json_object(
-        {%- for name, column in columns.items() %}'{{ name }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for name, column in columns.items() %}{{ text_literal(name) }}, {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
     ) as varchar)
 {%- endmacro %}
 
