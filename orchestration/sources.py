@@ -7,12 +7,13 @@ any export to the canonical ones; the mapping itself becomes SQL in dbt (models/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from expectations.thresholds import read_thresholds
 from orchestration.segments import Segments
@@ -35,11 +36,36 @@ def check_zone(zone: str) -> str:
     return zone
 
 
+# What every engine reads (java_time_format and posix_time_format in macros/engine.sql). Not %Z: CST is three zones.
+DIRECTIVES = "YymdHIMSfpbBaAjz"
+
+
+def check_time_format(time_format: str) -> str:
+    """How a time is written, as it is.
+
+    Raises:
+        ValueError: it is no such way, or has a directive that an engine does not read.
+    """
+    if time_format in ("iso8601", "epoch_seconds", "epoch_milliseconds"):
+        return time_format
+    if "%" not in time_format:
+        raise ValueError(
+            f"{time_format!r} is no format; write iso8601, epoch_seconds, epoch_milliseconds or one like %d.%m.%Y %H:%M"
+        )
+    unknown = [directive for directive in re.findall("%(?s:.?)", time_format) if directive[1:] not in [*DIRECTIVES]]
+    if unknown:
+        remedy = "; a zone goes into `time_zone:`, an offset is %z" if "%Z" in unknown else ""
+        raise ValueError(
+            f"{', '.join(unknown)} cannot be read; there are {', '.join(f'%{letter}' for letter in DIRECTIVES)}{remedy}"
+        )
+    return time_format
+
+
 class TimeColumn(Strict):
     """A column that holds a time: strptime format, or iso8601, epoch_seconds, epoch_milliseconds."""
 
     column: str
-    format: str = "iso8601"
+    format: Annotated[str, AfterValidator(check_time_format)] = "iso8601"
     time_zone: Annotated[str, BeforeValidator(check_zone)] = "UTC"
 
 
@@ -79,7 +105,8 @@ class _File(Strict):
 
 
 class _FileTable(_File):
-    # `row`: the export has no key, so the row itself is one (identical rows are counted apart).
+    # `row`: the export has no key, so the row itself is one (identical rows are counted apart). Of several columns none
+    # may be empty: with one that is, the row has no key, and its content stands for it.
     key: Literal["row"] | str | list[str]
     survey: Survey
     respondent: str | None = None

@@ -1,4 +1,4 @@
-"""Models as the SQL that dbt would run, without dbt: for tests that run one thousands of times."""
+"""Models and macros as the SQL that dbt would run, without dbt: for tests that run one thousands of times."""
 
 from __future__ import annotations
 
@@ -90,3 +90,9 @@ def model_sql(path: str, variables: Mapping[str, Any], **overrides: Any) -> str:
     """
     _project().variables, _project().overrides = variables, overrides
     return _model(path).render()
+
+
+def template_sql(template: str, variables: Mapping[str, Any] | None = None, **overrides: Any) -> str:
+    """The same of any text with macros in it."""
+    _project().variables, _project().overrides = variables or {}, overrides
+    return _project().environment.from_string(template).render()

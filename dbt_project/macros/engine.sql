@@ -732,13 +732,31 @@
 
 {#-
     A delivered text as a UTC timestamp, null where it is none. `format` is epoch_seconds, epoch_milliseconds,
-    iso8601 (an offset in the text wins over `time_zone`) or a strptime format.
+    iso8601 (an offset in the text, Z, UTC or GMT wins over `time_zone`) or a strptime format of the directives in
+    orchestration/sources.py.
 -#}
 {% macro utc_timestamp(text, format='iso8601', time_zone='UTC') -%}
     {{ return(adapter.dispatch('utc_timestamp', 'nps')(text, format, time_zone)) }}
 {%- endmacro %}
 
+{#-
+    What a text of iso8601 must look like, since every engine reads more than that, and drops or guesses what it does
+    not know ("10:00:00 PST" is 10:00:00, "infinity" a time): a local time, one that names its offset, and the offset.
+-#}
+{% macro time_expressions() -%}
+    {%- set day = ' *[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}' -%}
+    {%- set clock = '[0-9]{1,2}:[0-9]{1,2}(:[0-5]?[0-9]([.][0-9]*)?)?' -%}
+    {%- set offset = '[+-][0-9]{2}(:?[0-9]{2})?' -%}
+    {{- return({
+        'local': '^' ~ day ~ '(( +|T)' ~ clock ~ ' *)?$',
+        'with_offset': '^' ~ day ~ '[ T]' ~ clock ~ '(Z| +(?i:utc|gmt)|' ~ offset ~ ') *$',
+        'ends_with_offset': ':[0-9]{2}([.][0-9]+)?\\s*(Z|(?i:utc|gmt)|' ~ offset ~ ')\\s*$',
+        'offset': offset,
+    }) -}}
+{%- endmacro %}
+
 {% macro duckdb__utc_timestamp(text, format, time_zone) -%}
+    {%- set expressions = time_expressions() -%}
     {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
         {#- A number too large for a timestamp is a fault of the row, not of the run. -#}
         {%- set number = 'try_cast(' ~ text ~ ' as double)' -%}
@@ -748,20 +766,20 @@
         end
     {%- elif format == 'iso8601' -%}
         case
-            when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
+            when {{ matches(text, expressions.ends_with_offset) }}
                 then timezone('UTC', try_cast({{ text }} as timestamptz))
-            else {{ local_as_utc('try_cast(' ~ text ~ ' as timestamp)', time_zone) }}
+            when {{ matches(text, expressions.local) }}
+                then {{ local_as_utc('try_cast(' ~ text ~ ' as timestamp)', time_zone) }}
         end
     {%- elif '%z' in format -%}
-        timezone('UTC', try_strptime(trim({{ text }}), '{{ format }}'))
+        timezone('UTC', try_strptime(regexp_replace(trim({{ text }}), 'Z$', '+00:00'), {{ text_literal(format) }}))
     {%- else -%}
-        {{ local_as_utc("try_strptime(trim(" ~ text ~ "), '" ~ format ~ "')", time_zone) }}
+        {{ local_as_utc('try_strptime(trim(' ~ text ~ '), ' ~ text_literal(format) ~ ')', time_zone) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- Spark's own reading of times takes more for one than DuckDB's (a year alone, names of zones): the text is judged first. -#}
 {% macro spark__utc_timestamp(text, format, time_zone) -%}
-    {%- set clock = '[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?' -%}
+    {%- set expressions = time_expressions() -%}
     {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
         {%- set number = safe_cast_number(text, 'double') -%}
         case
@@ -770,10 +788,14 @@
         end
     {%- elif format == 'iso8601' -%}
         case
-            when {{ matches(text, ':[0-9]{2}([.][0-9]+)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*$') }}
-                then try_cast(regexp_replace({{ text }}, '\\s+(?=[Z+-][0-9:]*\\s*\\z)', '') as timestamp)
-            when {{ matches(text, '^\s*[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([ T]' ~ clock ~ ')?(\s*UTC)?\s*$') }}
-                then {{ local_as_utc('try_cast(replace(' ~ text ~ ", 'UTC', '') as timestamp)", time_zone) }}
+            when {{ matches(text, expressions.ends_with_offset) }}
+                then try_cast(
+                    regexp_replace(
+                        regexp_replace({{ text }}, '(?i:utc|gmt)\\s*\\z', 'Z'), '\\s+(?=[Z+-][0-9:]*\\s*\\z)', ''
+                    ) as timestamp
+                )
+            when {{ matches(text, expressions.local) }}
+                then {{ local_as_utc('try_cast(' ~ text ~ ' as timestamp)', time_zone) }}
         end
     {%- elif '%z' in format -%}
         try_to_timestamp(trim({{ text }}), {{ text_literal(java_time_format(format)) }})
@@ -806,13 +828,11 @@
 {%- endmacro %}
 
 {#-
-    PostgreSQL takes far more for a time ("yesterday" among it), and rounds what is finer than microseconds: the text is
-    judged first, and to_timestamp() and casts say whether there is such a time.
+    PostgreSQL rounds what is finer than microseconds: that is cut off. Of other formats the text is judged as well, and
+    to_timestamp() says whether there is such a time.
 -#}
 {% macro postgres__utc_timestamp(text, format, time_zone) -%}
-    {%- set day = ' *[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}' -%}
-    {%- set clock = '[0-9]{1,2}:[0-9]{1,2}(:[0-5]?[0-9]([.][0-9]*)?)?' -%}
-    {%- set offset = '[+-][0-9]{2}(:?[0-9]{2})?' -%}
+    {%- set expressions = time_expressions() -%}
     {%- if format in ('epoch_seconds', 'epoch_milliseconds') -%}
         {%- set number = safe_cast_number(text, type_double()) -%}
         case
@@ -822,18 +842,19 @@
     {%- elif format == 'iso8601' -%}
         {%- set read = 'regexp_replace(' ~ text ~ ", '([.][0-9]{6})[0-9]+', '\\1')" -%}
         case
-            when {{ matches(text, '^' ~ day ~ '[ T]' ~ clock ~ '(Z|' ~ offset ~ ') *$') }}
+            when {{ matches(text, expressions.with_offset) }}
                 then timezone('UTC', try_cast({{ read }}, cast(null as timestamptz)))
-            when {{ matches(text, '^' ~ day ~ '([ T]' ~ clock ~ '( +UTC)? *)?$') }}
+            when {{ matches(text, expressions.local) }}
                 then {{ local_as_utc('try_cast(' ~ read ~ ', cast(null as timestamp))', time_zone) }}
         end
     {%- else -%}
-        {%- set parts = posix_time_format(format, offset) -%}
+        {%- set parts = posix_time_format(format, expressions.offset) -%}
         {%- set trimmed = 'trim(' ~ text ~ ')' -%}
         {%- set read = trimmed -%}
         {%- if '%z' in format -%}
             {#- Of an offset without a colon the template would read all as hours. -#}
-            {%- set read = 'regexp_replace(' ~ trimmed ~ ", '([+-][0-9]{2})([0-9]{2})$', '\\1:\\2')" -%}
+            {%- set offset = "regexp_replace(regexp_replace(" ~ trimmed ~ ", 'Z$', '+00:00')" -%}
+            {%- set read = offset ~ ", '([+-][0-9]{2})([0-9]{2})$', '\\1:\\2')" -%}
         {%- endif -%}
         {%- set time -%}
             case
@@ -853,7 +874,7 @@
         'Y': ('YYYY', '[0-9]{1,4}'), 'y': ('YY', '[0-9]{2}'), 'm': ('MM', two), 'd': ('DD', two), 'H': ('HH24', two),
         'I': ('HH12', two), 'M': ('MI', two), 'S': ('SS', two), 'f': ('US', '[0-9]{1,6}'), 'p': ('AM', '[AaPp][Mm]'),
         'b': ('Mon', name), 'B': ('Month', name), 'a': ('Dy', name), 'A': ('Day', name), 'j': ('DDD', '[0-9]{1,3}'),
-        'z': ('TZH:TZM', offset),
+        'z': ('TZH:TZM', '(Z|' ~ offset ~ ')'),
     } -%}
     {%- set template, pattern = [], ['^'] -%}
     {%- for part in format.split('%') -%}

@@ -41,7 +41,7 @@ answers:
   name: Who
   account: Firm
   comment: Text
-  segments: {shop: Shop}
+  segments: {shop: "What's the shop?"}
 invitations:
   files: invited.csv
   key: Visit
@@ -99,7 +99,7 @@ def shop(tmp_path: Path) -> Pipeline:
     return pipeline
 
 
-HEADER = ["Number", "Rating", "When", "Form", "Mail", "Firm", "Text", "Shop", "Who"]
+HEADER = ["Number", "Rating", "When", "Form", "Mail", "Firm", "Text", "What's the shop?", "Who"]
 
 
 def answer(number: int, **values: str) -> dict[str, str]:
@@ -120,6 +120,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     special = [
         (answer(101, When="2199-01-01 00:00:00"), "invalid_time"),
         (answer(102, When="yesterday"), "invalid_time"),
+        (answer(112, When="2025-03-01 12:00:00 PST"), "invalid_time"),
         (answer(103, Form="pilot"), "unknown_survey"),
         (answer(104, Mail="bob@shop.example"), "staff"),
         (answer(105, Text='two\nlines, a "quote" and an address: me@home.example'), "counted"),
@@ -171,7 +172,7 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     (malformed,) = [row for row in quarantined if row[0].startswith("malformed")]
     assert lines[malformed[1] - 1] == ragged and malformed[2] is None
     shown = {json.loads(row)["Number"]: json.loads(row).keys() for _, _, row in quarantined if row}
-    assert shown["109"] == {"Number", "Rating", "When", "Form", "Firm", "Shop"}
+    assert shown["109"] == {"Number", "Rating", "When", "Form", "Firm", "What's the shop?"}
     assert shop.query(
         "select delivered_rows, counted, malformed, difference from quality.quality_reconciliation order by all"
     ) == [(0, 0, 0, 0), (len(expected) + 1, list(expected.values()).count("counted"), 1, 0)]

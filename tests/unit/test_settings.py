@@ -11,6 +11,7 @@ import pytest
 
 from orchestration import settings as configuration
 from orchestration.settings import ROOT, ConfigError, Settings
+from orchestration.sources import load_sources
 from tests.models import model_sql
 
 
@@ -70,3 +71,24 @@ def test_a_tool_says_which_raw_table_its_rows_are(model: str, entity: str, table
     """Otherwise the reconciliation would miss its loads, and a test would say that something does not add up."""
     with pytest.raises(RuntimeError, match=f"tools.*retently has {entity}, but no {table}"):
         model_sql(f"quality/{model}.sql", {}, tools={"retently": {entity: ["feedback"]}})
+
+
+@pytest.mark.parametrize(
+    ("time_format", "fault"),
+    [
+        ("%d.%m.%Y %H:%M %Z", "%Z cannot be read; there are %Y, .* a zone goes into `time_zone:`, an offset is %z"),
+        ("%-d.%m.%Y %%", "%-, %% cannot be read"),
+        ("%d.%m.%Y %", "% cannot be read"),
+        ("ISO8601", "'ISO8601' is no format; write iso8601, epoch_seconds"),
+    ],
+)
+def test_a_time_format_that_some_engine_cannot_read_is_refused(tmp_path: Path, time_format: str, fault: str) -> None:
+    (tmp_path / "seeds").symlink_to(ROOT / "seeds")
+    (tmp_path / "vars.yml").write_text("sources: [shop]\n")
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "shop.yml").write_text(
+        "source: shop\nkind: file\nanswers:\n  {files: a.csv, key: row, score: Score, survey: {value: exit}, "
+        f'submitted_at: {{column: At, format: "{time_format}"}}}}\n'
+    )
+    with pytest.raises(ConfigError, match=rf"shop.yml: answers.submitted_at.format: Value error, {fault}"):
+        load_sources(Settings(tmp_path, tmp_path / "data"))
