@@ -6,16 +6,20 @@
 
 
 {#-
-    The key of a row. `row`: the row itself, counted where it repeats, so that identical answers stay apart. Keys are
-    published: an address or a name in one is hashed.
+    The key of a row. `row`: the row itself, counted where it repeats, so that identical answers stay apart. A key of
+    which a column is empty is none, or different answers would be one: the row stands for it. Keys are published: an
+    address or a name in one is hashed.
 -#}
 {% macro mapped_key(mapping) -%}
     {%- if mapping.key == 'row' -%}
         _row_hash || '-' || cast(_row_ordinal as {{ dbt.type_string() }})
-    {%- elif mapping.key is string -%}
-        coalesce({{ mapped_key_part(mapping, mapping.key) }}, _row_hash)
     {%- else -%}
-        {%- for column in mapping.key %}coalesce({{ mapped_key_part(mapping, column) }}, ''){{ " || '|' || " if not loop.last }}{% endfor -%}
+        {%- set columns = [mapping.key] if mapping.key is string else mapping.key -%}
+        {%- set parts = [] -%}
+        {%- for column in columns -%}
+            {%- do parts.append(mapped_key_part(mapping, column)) -%}
+        {%- endfor -%}
+        coalesce({{ parts | join(" || '|' || ") }}, _row_hash)
     {%- endif -%}
 {%- endmacro %}
 
