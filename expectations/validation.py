@@ -47,6 +47,8 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "connect_args": {"read_only": True},
 }
 UNEXPECTED_ROWS_SHOWN = 20
+# Results are kept over all runs and published: one that named somebody would stop every publication after it.
+ADDRESS = re.compile(r"""[^\s@"'<>(),;:]+@[^\s@"'<>(),;:]+""")
 PLACE = ("source_system", "survey_id", "segment", "segment_value")
 
 
@@ -434,7 +436,8 @@ def _stored(result: CheckResult) -> tuple[Any, ...]:
     checked_at = result.checked_at
     if checked_at.tzinfo:
         checked_at = checked_at.astimezone(UTC).replace(tzinfo=None)
-    return astuple(replace(result, checked_at=checked_at))
+    values = astuple(replace(result, checked_at=checked_at))
+    return tuple(ADDRESS.sub("***", value) if isinstance(value, str) else value for value in values)
 
 
 def build_data_docs(validation: Validation, folder: Path) -> Path:

@@ -67,11 +67,21 @@
 {%- endmacro %}
 
 
-{#- aggregation_of() each numeric column of the published tables, as their contracts have them. -#}
-{% macro aggregations() -%}
+{#- The models of the published tables, as the graph has them once everything is parsed. -#}
+{% macro published_models() -%}
     {%- set found = [] -%}
     {%- for model in graph.get('nodes', {}).values() | sort(attribute='unique_id')
         if model.resource_type == 'model' and model.schema in ('marts', 'quality') -%}
+        {%- do found.append(model) -%}
+    {%- endfor -%}
+    {{- return(found) -}}
+{%- endmacro %}
+
+
+{#- aggregation_of() each numeric column of the published tables, as their contracts have them. -#}
+{% macro aggregations() -%}
+    {%- set found = [] -%}
+    {%- for model in published_models() -%}
         {%- for column in model.columns.values()
             if column.data_type in ('integer', 'bigint', 'double') or column.data_type.startswith('decimal') -%}
             {%- do found.append(aggregation_of(model, column)) -%}

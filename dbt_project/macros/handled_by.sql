@@ -16,10 +16,11 @@
 
 {#-
     The agent, else the team, that the survey tool names. An agent is named by a key; what looks like an address or a
-    name is a person's, and only its salted hash goes on.
+    name is a person's, and only its salted hash goes on. A team has a name of its own, and may have an address.
 -#}
 {% macro named_handler(attributes) -%}
     {%- set agent = handling_attribute(attributes, 'agent') -%}
+    {%- set team = handling_attribute(attributes, 'team') -%}
     coalesce(
         {% if var('handled_by').agent is defined -%}
         case
@@ -27,7 +28,7 @@
             else {{ agent }}
         end,
         {%- endif %}
-        {{ handling_attribute(attributes, 'team') }}
+        case when {{ team }} like '%@%' then 'team:' || {{ salted_hash('lower(' ~ team ~ ')') }} else {{ team }} end
     )
 {%- endmacro %}
 

@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from orchestration.served_file import KEYED
 from tests.conftest import ROOT, Pipeline
+from tests.models import template_sql
 
 MODELS = ROOT / "dbt_project" / "models"
 Nodes = dict[str, dict[str, Any]]
@@ -145,6 +147,25 @@ def test_what_is_published_by_difference_is_written_down(models: Nodes) -> None:
             )
         if table.day:
             assert table.day in models[table.tracked_by[0]]["config"]["meta"]["differences"], name
+
+
+def test_an_address_is_found_in_every_text_that_is_published(models: Nodes) -> None:
+    published = [node for node in models.values() if layer(node) in ("marts", "quality")]
+    path = ROOT / "dbt_project" / "data_tests" / "no_address_is_published.sql"
+    query = template_sql(path.read_text(), published_models=published)
+    expected = {}
+    with duckdb.connect() as connection:
+        for node in published:
+            texts = [name for name, column in node["columns"].items() if column["data_type"] == "string"]
+            addresses = [f"'me@home.example' as \"{name}\"" for name in texts]
+            connection.execute(f"create table {node['name']} as select {', '.join(['null as nothing', *addresses])}")
+            expected[node["name"]] = texts
+        found = {table: columns.split() for table, columns in connection.execute(query).fetchall()}
+        for table in expected:
+            connection.execute(f"delete from {table}")
+        assert connection.execute(query).fetchall() == []
+    assert found == {table: columns for table, columns in expected.items() if columns}
+    assert {"handled_by", "ticket_id"} <= set(found["fct_nps_responses"]) and "detail" in found["quality_figures"]
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.rglob("*.sql")), ids=lambda path: path.stem)

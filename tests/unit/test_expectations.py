@@ -432,10 +432,11 @@ def test_results_come_back_as_they_were_written(tmp_path: Path, faulty: tuple[Va
     assert nothing == []
 
     for _ in range(2):  # a run that is repeated does not double its results
-        write_results([*loads.checks, *marts.checks], tmp_path)
+        write_results([*loads.checks, *(replace(check, owner="a+b@c.example") for check in marts.checks)], tmp_path)
     written, rows = read()
     assert written == declared
     assert len(rows) == len(loads.checks) + len(marts.checks)
+    assert {row["owner"] for row in rows if row["suite"] == "marts"} == {"***"}
     failed = {row["observed_value"]: row for row in rows if not row["is_success"]}
     assert failed["0.00%"]["item"] == "delighted/survey_responses/no_number.csv"
     assert failed["0.00%"]["checked_at"] == loads.checks[0].checked_at.replace(tzinfo=None)

@@ -13,6 +13,7 @@ import pytest
 
 from orchestration.settings import ConfigError, Settings
 from tests.conftest import ROOT
+from tests.models import template_sql
 
 NUMBERS = """
     +1 555 0101 0037|+1-555-123-4567|+1 (555) 123-4567|+1.555.123.4567|+15551234567|+49 30 123456|+49 (0)30 123456
@@ -122,3 +123,23 @@ def test_another_salt_is_another_definition(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ConfigError, match="at least 16 characters") as fault:
         Settings(ROOT, tmp_path).definition()
     assert "'short'" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "key"),
+    [
+        ('{"agent": "u7", "team": "Jane@ours.example"}', "u7"),
+        ('{"agent": "Jane@ours.example", "team": "billing"}', "agent:"),
+        ('{"agent": "Jane Doe"}', "agent:"),
+        ('{"team": "Jane@ours.example"}', "team:"),
+        ('{"team": "Billing and refunds"}', "Billing and refunds"),
+        ("{}", None),
+    ],
+)
+def test_who_handled_an_answer_is_no_address(attributes: str, key: str | None) -> None:
+    query = template_sql("{{ named_handler('attributes') }}", {"handled_by": {"agent": "agent", "team": "team"}})
+    with duckdb.connect() as connection:
+        connection.execute("set variable contact_salt = 'salt'")
+        ((found,),) = connection.execute(f"select {query} from (select ? as attributes)", [attributes]).fetchall()
+    hashed = key and key.endswith(":")
+    assert found and re.fullmatch(f"{key}[0-9a-f]{{16}}", found) if hashed else found == key
