@@ -872,7 +872,9 @@ def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
         ("901", "101"),
         ("902", "102"),
         ("903", "102"),
+        ("P1", None),  # Salesforce says of each record that lives that it is merged into none
         ("P2", "P1"),
+        ("S1", None),
         ("S2", "S1"),
     ]
 
