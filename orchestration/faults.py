@@ -28,12 +28,20 @@ def explained(fault: str, settings: Settings) -> str:
     for pattern, remedy in (
         (_DISK_FULL, "the disk is full, or fails: make room and run again"),
         (_NOT_WRITABLE, f"{settings.data_dir} cannot be written: give this user the right to, and run again"),
-        (_DAMAGED, f"a database is damaged; is it {settings.warehouse}, remove it: the next run builds it anew"),
+        (_DAMAGED, f"{_damaged(fault, settings)}, remove it: the next run makes it anew"),
         (_IN_USE, f"{settings.warehouse} is open in another program: close it there and run again"),
     ):
         if re.search(pattern, fault, re.IGNORECASE):
             return f"{remedy} ({fault.rstrip('.')})"
     return fault
+
+
+def _damaged(fault: str, settings: Settings) -> str:
+    # Of a block whose checksum is wrong, DuckDB does not say in which file it is.
+    for file in (settings.warehouse, settings.serving):
+        if str(file) in fault:
+            return f"{file} is damaged"
+    return f"a database is damaged; is it {settings.warehouse}, or {settings.serving}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ renamed over it. Only a run whose blocking checks all passed comes here.
 """
 
 import hashlib
+import logging
 import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -139,7 +140,7 @@ def roll_back(settings: Settings, publication_id: str | None = None) -> str:
     """Show an earlier publication again, by default the one before, and log it; the one it was, as it is called.
 
     Raises:
-        ConfigError: no such publication is kept; the message lists those that are.
+        ConfigError: no such publication is kept, or its file is damaged; the message lists those that are.
         LakeBusy: another run is publishing.
     """
     with _publishing(settings) as copy:
@@ -153,9 +154,27 @@ def roll_back(settings: Settings, publication_id: str | None = None) -> str:
                 f"{f'{publication_id}: not kept' if publication_id else 'there is no earlier publication to show'}; "
                 f"shown is {published_id or 'nothing'}, kept {'are ' + ', '.join(kept) if kept else 'is none'}"
             )
+        if fault := _fault_of(kept[chosen], chosen):
+            others = ", ".join(name for name in kept if name != chosen)
+            raise ConfigError(
+                f"{kept[chosen]} is damaged, and not shown: {fault}. Shown is still {published_id or 'nothing'}; "
+                f"{f'also kept are {others}' if others else 'no other is kept'}"
+            )
         copy.hardlink_to(kept[chosen])
         _replace(settings, copy)
     return chosen
+
+
+def _fault_of(file: Path, publication_id: str) -> str | None:
+    """What is wrong with the file of a publication, of which every value is read; None where nothing is."""
+    try:
+        with duckdb.connect(file, read_only=True) as connection:
+            for name in served_file.published_relations(connection, file.stem):
+                connection.execute(f"select max(hash(every)) from {name} as every").fetchall()
+    except duckdb.Error as fault:
+        return str(fault)
+    found = _published(file, "publication_id")
+    return None if found == publication_id else f"it is publication {found or 'unknown'}"
 
 
 def _published(serving: Path, column: str) -> str | None:
@@ -178,36 +197,49 @@ def publish(settings: Settings, *, run_id: str, fingerprint: str, published_at: 
 
 
 def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, published_at: datetime) -> Publication:
+    with _warehouse(settings) as connection:
+        last = last_publication(connection, settings.lake)
+        entry = prepare(connection, settings.lake, published_at, fingerprint)
+        (as_of,) = connection.execute("select max_by(as_of, built_at) from warehouse.builds.model_builds").fetchall()[0]
+    description: dict[str, object] = {
+        "run_id": run_id,
+        "publication_id": entry.publication_id,
+        "published_at": entry.published_at,
+        "built_at": entry.built_at,
+        "as_of": as_of,
+        "code_version": code_version(),
+        "inputs_fingerprint": fingerprint,
+    }
     tables = None
+    if last and last.publication_id == _published(settings.serving, "publication_id"):
+        try:
+            with _warehouse(settings) as connection:
+                tables = served_file.update(connection, settings.serving, copy, last.built_at)
+                if tables is not None:
+                    served_file.describe(connection, tables, description)
+                    connection.execute("detach published")
+        except duckdb.Error as fault:  # the published file is damaged, or this is no fault of it and comes again below
+            logging.getLogger(__name__).warning("%s is created anew: %s", settings.serving, fault)
+            served_file.remove(copy)
+            tables = None
+    is_new_file = tables is None
+    if tables is None:
+        with _warehouse(settings) as connection:
+            tables = served_file.create(connection, copy)
+            served_file.describe(connection, tables, description)
+            connection.execute("detach published")
+    rows = {name: table.rows for name, table in tables.items()}
+    return Publication(path=settings.serving, fingerprint=fingerprint, rows=rows, is_new_file=is_new_file)
+
+
+@contextmanager
+def _warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"set temp_directory = {literal(settings.data_dir / 'publishing.tmp')}")
         connection.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
-        last = last_publication(connection, settings.lake)
-        entry = prepare(connection, settings.lake, published_at, fingerprint)
-        if last and last.publication_id == _published(settings.serving, "publication_id"):
-            tables = served_file.update(connection, settings.serving, copy, last.built_at)
-        is_new_file = tables is None
-        if tables is None:
-            tables = served_file.create(connection, copy)
-        (as_of,) = connection.execute("select max_by(as_of, built_at) from warehouse.builds.model_builds").fetchall()[0]
-        served_file.describe(
-            connection,
-            tables,
-            {
-                "run_id": run_id,
-                "publication_id": entry.publication_id,
-                "published_at": entry.published_at,
-                "built_at": entry.built_at,
-                "as_of": as_of,
-                "code_version": code_version(),
-                "inputs_fingerprint": fingerprint,
-            },
-        )
-        connection.execute("detach published")
-    rows = {name: table.rows for name, table in tables.items()}
-    return Publication(path=settings.serving, fingerprint=fingerprint, rows=rows, is_new_file=is_new_file)
+        yield connection
 
 
 def published_asset(settings: Settings, published_from: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:

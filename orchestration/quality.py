@@ -128,29 +128,33 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
 
 def has_turned_late(serving: Path) -> bool:
     """Whether a source that the published file shows on time is late by now, though nothing was delivered since."""
-    with duckdb.connect(serving, read_only=True) as connection:
-        row = connection.execute(
-            """
-            select count(*) from quality.quality_freshness
-            where
-                hours_late = 0
-                and (
-                    date_sub('hour', last_loaded_at, $now) > load_expected_hours
-                    or date_sub('hour', last_answer_at, $now) > answer_expected_hours
-                )
-            """,
-            {"now": datetime.now(UTC).replace(tzinfo=None)},
-        ).fetchone()
-    return row is not None and row[0] > 0
+    return _shows(
+        serving,
+        """
+        from quality.quality_freshness
+        where
+            hours_late = 0
+            and (
+                date_sub('hour', last_loaded_at, $now) > load_expected_hours
+                or date_sub('hour', last_answer_at, $now) > answer_expected_hours
+            )
+        """,
+        datetime.now(UTC).replace(tzinfo=None),
+    )
 
 
 def has_come_due(serving: Path, moment: datetime) -> bool:
     """Whether a case that the published file shows as open is overdue at a moment of UTC, which carries no zone."""
-    with duckdb.connect(serving, read_only=True) as connection:
-        row = connection.execute(
-            "select count(*) from marts.detractor_recovery where state = 'open' and due_at <= $moment",
-            {"moment": moment},
-        ).fetchone()
+    return _shows(serving, "from marts.detractor_recovery where state = 'open' and due_at <= $now", moment)
+
+
+def _shows(serving: Path, query: str, now: datetime) -> bool:
+    """Whether the published file has such rows, or is damaged: either is a reason to publish again."""
+    try:
+        with duckdb.connect(serving, read_only=True) as connection:
+            row = connection.execute(f"select count(*) {query}", {"now": now}).fetchone()
+    except duckdb.Error:
+        return True
     return row is not None and row[0] > 0
 
 

@@ -121,6 +121,9 @@ def update(
 
     `built_at` is the build that the published file shows. None, and no file, where the warehouse does not know what
     changed since, where too much did, or where the result is not what the warehouse holds.
+
+    Raises:
+        duckdb.Error: the published file, or the warehouse, is damaged.
     """
     known = {
         name: TableRows(*counts)

@@ -22,6 +22,7 @@ from orchestration import ingest, loader, pipeline
 from orchestration.faults import explained, last_build
 from orchestration.loader import verify_loads
 from orchestration.publications import prepare, settle
+from orchestration.quality import has_come_due, has_turned_late
 from orchestration.register import REGISTER_FILE, LakeDamaged, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
 from orchestration.sources import Guard, Table, load_sources
@@ -212,6 +213,20 @@ def test_a_damaged_warehouse_is_removed_for_it_is_a_cache(tmp_path: Path, damage
     warehouse.write_bytes({"cut": content[:9000], "one bit": flipped, "empty": b"", "text": b"x" * 9000}[damage])
     assert last_build(warehouse) is None
     assert not warehouse.exists() or not warehouse.stat().st_size  # an empty file is a new database to DuckDB
+
+
+def test_the_damaged_database_is_named_where_duckdb_says_which(tmp_path: Path) -> None:
+    settings = Settings(config_dir=ROOT, data_dir=tmp_path)
+    cut = "IO Error: Could not read enough bytes from file"
+    assert explained(f'{cut} "{settings.serving}"', settings).startswith(f"{settings.serving} is damaged, remove it")
+    said = explained("Corrupt database file: computed checksum 1 does not match stored checksum 2", settings)
+    assert f"is it {settings.warehouse}, or {settings.serving}, remove it" in said
+
+
+def test_a_published_file_that_cannot_be_read_is_published_again(tmp_path: Path) -> None:
+    (tmp_path / "nps.duckdb").write_bytes(b"damaged")
+    assert has_turned_late(tmp_path / "nps.duckdb")
+    assert has_come_due(tmp_path / "nps.duckdb", IN_FUTURE)
 
 
 def test_a_manifest_that_a_build_left_cut_is_not_what_dagster_reads(

@@ -120,6 +120,36 @@ def test_the_file_is_created_anew_where_changes_are_not_known(
     assert published(settings, 2).is_new_file
 
 
+def damage(file: Path, block: int) -> None:
+    """Flip 64 bytes of a block of 256 KB, behind the three headers of 4 KB."""
+    content = bytearray(file.read_bytes())
+    place = 3 * 4096 + block * 262144 + 1000
+    content[place : place + 64] = bytes(byte ^ 255 for byte in content[place : place + 64])
+    file.write_bytes(content)
+
+
+def damage_rows(file: Path) -> None:
+    """Damage the file where it still says what it is, but not what is in it."""
+    whole = file.read_bytes()
+    for block in range(len(whole) // 262144):
+        damage(file, block)
+        if published_fingerprint(file) is not None:
+            try:
+                content(file)
+            except duckdb.Error:
+                return
+        file.write_bytes(whole)
+    raise AssertionError("no block has rows alone")
+
+
+def test_a_damaged_file_is_created_anew_and_no_base_of_the_next(settings: Settings) -> None:
+    damage_rows(settings.serving)
+    build(settings, 1)
+    assert published(settings, 1).is_new_file
+    build(settings, 2)
+    assert not published(settings, 2).is_new_file
+
+
 def test_a_table_of_which_much_changed_is_copied_whole(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with duckdb.connect(settings.warehouse) as warehouse:
         warehouse.execute("delete from marts.nps_by_account where account_id > '104'")
@@ -199,6 +229,25 @@ def test_going_back_is_one_step_and_is_logged(settings: Settings) -> None:
     build(settings, 4)
     assert published(settings, 4).is_new_file
     assert len(returns(settings)) == 4
+
+
+@pytest.mark.parametrize("damaged", ["block", "cut", "other publication"])
+def test_a_damaged_publication_is_not_shown_again(settings: Settings, damaged: str) -> None:
+    build(settings, 1)
+    published(settings, 1)
+    shown, earlier = content(settings.serving), settings.previous_publications / f"{entry(0)}.duckdb"
+    match damaged:
+        case "block":
+            damage_rows(earlier)
+        case "cut":
+            earlier.write_bytes(earlier.read_bytes()[:-300_000])
+        case "other publication":
+            earlier.unlink()
+            earlier.hardlink_to(settings.serving)
+    with pytest.raises(ConfigError, match=f"damaged, and not shown: .* Shown is still {entry(1)}; no other is kept"):
+        roll_back(settings, entry(0))
+    assert content(settings.serving) == shown
+    assert returns(settings) == []
 
 
 def test_the_command_goes_back(
