@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.loader import DATA_FILE, flush, lake_lock, prepare_lake, replace_stored, sha256_of
+from orchestration.loader import DATA_FILE, flush, lake_lock, name_of, prepare_lake, replace_stored, sha256_of
 from orchestration.readers import literal, literal_path, quoted
 from orchestration.register import registered_loads
 from orchestration.settings import ConfigError, Settings
@@ -242,12 +242,11 @@ def _naming_files(
         sha256 = sha256_of(path)
         # Without a reader: of a source that is switched off.
         if sha256 not in hashes or any(path in files and (*key, sha256) not in of_tables for key, files in read_by):
-            left.append(str(path.relative_to(landing)))
+            left.append(name_of(path, landing))
     if left:
-        named = ", ".join(name if name.isprintable() else ascii(name) for name in left)
         raise ConfigError(
             f"{len(left)} file(s) in landing/ are not loaded yet and name the person; nothing was changed. Run first "
-            f"(`make run`), or remove them; repair or remove one that the run refuses: {named}"
+            f"(`make run`), or remove them; repair or remove one that the run refuses: {', '.join(left)}"
         )
     return naming
 

@@ -69,7 +69,7 @@ def load_new_files(settings: Settings, tables: Sequence[Table], *, run_id: str) 
             try:
                 new = loader.stage(table, file, settings.landing, settings.lake, next(times))
             except RefusedFile as refusal:
-                unreadable.append((table, file.relative_to(settings.landing).as_posix(), str(refusal)))
+                unreadable.append((table, loader.name_of(file, settings.landing), str(refusal)))
             else:
                 if new is None:
                     reports[table.key].repeats.append(file.relative_to(settings.landing).as_posix())

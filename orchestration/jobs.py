@@ -145,6 +145,5 @@ def arrivals(settings: Settings, sources: Sources) -> list[list[str | int]]:
         except RefusedFile:  # a required table without a file: its first one has yet to come
             continue
     return [
-        [path.relative_to(settings.landing).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
-        for path in sorted(found)
+        [loader.name_of(path, settings.landing), path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(found)
     ]

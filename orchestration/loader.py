@@ -199,6 +199,11 @@ def new_files(table: Table, landing: Path, lake: Path) -> list[Path]:
     return [path for path in files if not is_known(path)]
 
 
+def name_of(file: Path, landing: Path) -> str:
+    """The path of a file in landing/ as it is written down; with escapes where it is not UTF-8."""
+    return os.fsencode(file.relative_to(landing).as_posix()).decode(errors="backslashreplace")
+
+
 def latest_columns(table: Table, lake: Path) -> list[str] | None:
     """The columns of the last load of this source's table, as delivered; None before the first."""
     loads = _loads_of(_table_folder(table, lake), table.source_system)
@@ -258,7 +263,7 @@ def stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: dateti
     try:
         return _stage(table, file, landing, lake, loaded_at.astimezone(UTC))
     except RefusedFile as fault:
-        raise RefusedFile(f"{file.relative_to(landing)}: {fault}") from fault.__cause__
+        raise RefusedFile(f"{name_of(file, landing)}: {fault}") from fault.__cause__
 
 
 def commit(staged: StagedLoad) -> Load:
@@ -302,6 +307,8 @@ def load_all(tables: Sequence[Table], landing: Path, lake: Path, loaded_at: date
 
 
 def _stage(table: Table, file: Path, landing: Path, lake: Path, loaded_at: datetime) -> StagedLoad | None:
+    if name_of(file, landing) != file.relative_to(landing).as_posix():
+        raise RefusedFile("its name is not UTF-8, in which paths are written down; rename it")
     reader_of(file)  # an unknown ending is refused before anything is read
     before = _status(file)
     scan = scan_file(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,6 +94,7 @@ CASES = {
         "line 1: the file ends within",
     ),
     "an empty file": ("8.csv", b"", "file_is_readable", "empty"),
+    "a name in Latin-1": (os.fsdecode(b"8b\xe9.csv"), GOOD + b"1,,,\n", "file_is_readable", "its name is not UTF-8"),
     "another ending": ("8.xlsx", GOOD, "file_is_readable", "unknown ending"),
     "an added column": ("9.csv", changed(language="de"), "column_changes", "+language"),
 }
@@ -121,7 +123,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 @pytest.mark.parametrize("case", CASES)
 def test_a_bad_file_is_refused_or_reported_by_name(case: str, judged: Judged) -> None:
     name, _, what, found = CASES[case]
-    file = f"shop/{name}"
+    file = f"shop/{name}".replace("\udce9", r"\xe9")
     [(judged_by, severity, observed)] = judged[file]
     assert judged_by == what
     assert found in str(observed)
