@@ -221,7 +221,7 @@ def extract(settings: Settings, names: Sequence[str], days: tuple[date | None, d
                     else:
                         figures = f"{delivery.records} new or changed, {delivery.unchanged} unchanged"
                         console.print(f"[green]✓[/] {name}.{escape(delivery.resource)}  [dim]{figures}[/]")
-            except ExtractError as error:
+            except (ConfigError, ExtractError) as error:  # of this source; the others are extracted all the same
                 is_success = False
                 console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
     return 0 if is_success else FAILURE

@@ -195,6 +195,8 @@ class Api:
             told = str(error)
             if not isinstance(error, requests.RequestException):
                 told = told.partition(", got ")[0]  # where dlt puts the whole answer
+            elif isinstance(error, requests.JSONDecodeError):  # other answers have been looked at
+                told = "what answers where the token is asked for gives no JSON; is the address right?"
             fault = self._redacted(told)[:_LONGEST_EXCERPT]
             status = getattr(getattr(error, "response", None), "status_code", 0)
             if _is_refusal(status):  # where the token is asked for
@@ -245,7 +247,7 @@ class Api:
         import requests  # noqa: PLC0415
 
         if sent := response.request.headers.get("Authorization"):  # also a token that was obtained on the way
-            self._keep_secret(sent.rpartition(" ")[2])
+            self._keep_secret(str(sent).rpartition(" ")[2])
         status = response.status_code
         if response.is_redirect:
             host = urlsplit(response.headers["Location"]).netloc

@@ -37,6 +37,7 @@ from orchestration.settings import STAMP, ConfigError, Settings
 # Of a part; some minutes at the pace of the slowest API.
 _PAGES_OF_A_PART = 50
 _REFUSALS_TOLD = 5
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,13 @@ def _extract_resource(settings: Settings, vendor: _Vendor, state: _State, name: 
                 if key in known.cursors:
                     after.cursors.setdefault(key, known.cursors[key])
                 for record in page:
-                    moment = _moment(record, resource.incremental)
+                    try:
+                        moment = _moment(record, resource.incremental)
+                    except ValueError as error:
+                        raise ExtractError(
+                            f"{extractor.source}.{name}: {error}; correct `cursor_path` in "
+                            f"extractors/{extractor.source}.yml, or the record in the tool"
+                        ) from None
                     if window and moment is not None and moment >= window.end:
                         continue
                     if moment is not None:
@@ -169,9 +176,9 @@ def _extract_resource(settings: Settings, vendor: _Vendor, state: _State, name: 
                 progress.cursors = known.cursors | progress.cursors
                 progress.delivered |= known.delivered
             state.write(name, progress)
-    error = vendor.error(name)
+    refused = vendor.error(name)
     counts = {"records": written, "unchanged": len(seen) - written}
-    return Delivery(extractor.source, name, tuple(files), **counts, error=error, is_refused=error is not None)
+    return Delivery(extractor.source, name, tuple(files), **counts, error=refused, is_refused=refused is not None)
 
 
 def _pages(
@@ -301,11 +308,12 @@ def _shaped(record: Record, resource: Resource, parent: Record) -> Record:
 
 
 def _line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair is no character; the loader takes a row with one, or with its escape, for malformed.
+    return _LONE_SURROGATE.sub("\ufffd", json.dumps(record, ensure_ascii=False, separators=(",", ":")))
 
 
 def _digest(line: str) -> str:
-    return hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:20]
+    return hashlib.sha256(line.encode()).hexdigest()[:20]
 
 
 def _snake_case(name: str) -> str:
@@ -313,7 +321,11 @@ def _snake_case(name: str) -> str:
 
 
 def _moment(record: Record, incremental: Incremental | None) -> datetime | None:
-    """The time of a record: epoch seconds or ISO 8601, which is UTC where it names no zone."""
+    """The time of a record: epoch seconds or ISO 8601, which is UTC where it names no zone.
+
+    Raises:
+        ValueError: it has another value there.
+    """
     if incremental is None:
         return None
     value = next((v for path in incremental.cursor_path if (v := value_at(record, path)) is not None), None)
@@ -324,9 +336,7 @@ def _moment(record: Record, incremental: Incremental | None) -> datetime | None:
             return datetime.fromtimestamp(float(value), UTC)
         moment = datetime.fromisoformat(str(value))
     except (ValueError, OverflowError, OSError):
-        raise ExtractError(
-            f"{' or '.join(incremental.cursor_path)}: {value!r} is no time that can be a cursor"
-        ) from None
+        raise ValueError(f"{' or '.join(incremental.cursor_path)}: {value!r} is no time that can be a cursor") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -353,8 +363,7 @@ def _new_file(folder: Path, name: str) -> Iterator[TextIO]:
         left_behind.unlink()
     draft = folder / f".{name}.part"
     try:
-        # Half of a surrogate pair is no UTF-8, but its escape is JSON.
-        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
+        with draft.open("w", encoding="utf-8", newline="\n") as lines:
             yield lines
             lines.flush()
             os.fsync(lines.fileno())
@@ -378,15 +387,23 @@ class _State:
         except FileNotFoundError:
             return {}
         except ValueError:
-            raise ConfigError(f"{self._path}: not valid JSON; remove it, and everything is extracted again") from None
+            raise self._fault("not valid JSON") from None
+        if not isinstance(content, dict):
+            raise self._fault("not an object with the resources")
         return content
+
+    def _fault(self, what: str) -> ConfigError:
+        return ConfigError(f"{self._path}: {what}; remove it, and everything is extracted again")
 
     def read(self, resource: str) -> Progress:
         entry = self._content().get(resource, {})
-        return Progress(
-            cursors={key: datetime.fromisoformat(value) for key, value in entry.get("cursors", {}).items()},
-            delivered=set(entry.get("delivered", [])),
-        )
+        try:
+            return Progress(
+                cursors={key: datetime.fromisoformat(value) for key, value in entry.get("cursors", {}).items()},
+                delivered=set(entry.get("delivered", [])),
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._fault(f"{resource} is not what was written ({error})") from None
 
     def write(self, resource: str, progress: Progress) -> None:
         content = self._content()

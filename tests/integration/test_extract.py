@@ -27,7 +27,9 @@ from urllib.parse import quote
 import duckdb
 import pytest
 import yaml
+from rich.console import Console
 
+from orchestration import __main__ as commands
 from orchestration import api, loader
 from orchestration import extract as extraction
 from orchestration.api import ExtractError
@@ -360,9 +362,9 @@ def test_typeform_stops_when_a_second_fills_a_page(tmp_path: Path) -> None:
 
 def test_typeform_stops_when_the_last_of_a_full_page_has_no_time(tmp_path: Path) -> None:
     """From there nobody can ask on, and what follows would be missing without a word."""
-    answers = [{"response_id": str(n), "submitted_at": f"2025-05-01T12:00:0{n}Z"} for n in range(1, 9)]
-    answers[3]["submitted_at"] = None
-    page = Reply({"items": answers[:4]})
+    moments = [*(f"2025-05-01T12:00:0{n}Z" for n in range(1, 4)), None]
+    answers: list[Record] = [{"response_id": str(n), "submitted_at": moment} for n, moment in enumerate(moments)]
+    page = Reply({"items": answers})
     with vendor("typeform", Typeform({"abc": []}), tmp_path, {"TYPEFORM_TOKEN": KEY}) as house:
         house.change(lambda c: c["resources"]["responses"]["last_page"].update(shorter_than=4))
         house.server.before = always("/responses", page)
@@ -478,6 +480,9 @@ def test_salesforce_renews_its_token(tmp_path: Path) -> None:
         assert salesforce.tokens == 3, "asked for, lost, and asked for again"
         house.server.before = lambda r: None if "token" in r.path else Reply({"sent": r.authorization}, 403)
         assert "Bearer ***" in house.error("account"), "a token that was obtained is a secret, too"
+        house.server.before = lambda _: None
+        house.server.before = always("token", Reply("<html>Sign in</html>"))
+        assert "where the token is asked for gives no JSON" in house.error("account")
         house.server.before = lambda _: None
         house.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
         errors = [delivery.error or "" for delivery in house.extract()]
@@ -658,7 +663,7 @@ def always(path: str, reply: Reply, page: str | None = None) -> Callable[[Reques
             "the answer is no list: /v1/survey_responses.json gives an object with 'error'",
         ),
         (Reply(["x"]), "something else than records"),
-        (Reply([answer(2, updated_at="soon")]), "'soon' is no time"),
+        (Reply([answer(2, updated_at="soon")]), "delighted.survey_responses: .*'soon' is no time.*correct"),
     ],
     ids=["503", "cut", "truncated", "403", "404", "401", "200 with an error", "no records", "no time"],
 )
@@ -760,7 +765,9 @@ def test_any_text_survives(delighted: House, tmp_path: Path) -> None:
     data(delighted).answers[:] = [answer(number, comment=text) for number, text in enumerate(texts, start=1)]
     delighted.succeed()
     lines = delighted.files("survey_responses")[0].read_bytes().split(b"\n")
-    assert [json.loads(line)["comment"] for line in lines[:-1]] == texts
+    landed = [text.replace("\ud83d", "\ufffd") for text in texts]  # half a character is none
+    assert [json.loads(line)["comment"] for line in lines[:-1]] == landed
+    assert [(load.rows, load.malformed_rows) for load in loads(delighted, "survey_responses")] == [(len(texts), 0)]
 
 
 # --------------------------------------------------------------------------------------------- kills and doubles
@@ -1072,6 +1079,27 @@ def test_a_missing_secret_is_named(delighted: House) -> None:
     del delighted.environment["DELIGHTED_API_KEY"]
     with pytest.raises(ConfigError, match="set DELIGHTED_API_KEY in the environment"):
         delighted.extract()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"people": []}', '{"survey_responses": {"cursors": {"": "soon"}}}', "{"])
+def test_a_broken_state_is_named_and_ends_no_other_source(
+    delighted: House, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    state = delighted.settings.extract_state / "delighted.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(content)
+    with pytest.raises(ConfigError, match=r"delighted\.json: .*remove it"):
+        delighted.extract()
+    console = Console(record=True, width=400)
+    other = delighted.extractor.model_copy(update={"source": "other"})
+    known = {"delighted": delighted.extractor, "other": other}
+    monkeypatch.setattr(commands, "load_extractors", lambda _: known)
+    for name, value in delighted.environment.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.replace("DELIGHTED_BASE", "OTHER_BASE"), value)
+    assert commands.extract(delighted.settings, [], (None, None), console) == 1
+    told = console.export_text()
+    assert "remove it" in told and "other.people" in told
 
 
 def test_the_command_skips_or_refuses_without_credentials(tmp_path: Path) -> None:
