@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import time
+from datetime import timedelta
 
 import dagster as dg
 
@@ -9,11 +11,17 @@ from orchestration import loader
 from orchestration.alerts import send_alerts
 from orchestration.compact import compact
 from orchestration.landing import BACKFILL, GROUP
+from orchestration.publish import inputs_fingerprint, published_fingerprint
 from orchestration.readers import RefusedFile
-from orchestration.runs import end_dead_runs
+from orchestration.runs import end_dead_runs, failed_by_fault
 from orchestration.settings import Settings
 from orchestration.sources import Sources
 
+# What a run of the sensor was started for.
+WANTED = "nps/wanted"
+# A fault of the machine may pass; one that stays is not worth a run every quarter of a minute.
+MOST_TRIES = 3
+PAUSE = timedelta(minutes=10)
 PIPELINE = dg.define_asset_job(
     "pipeline",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups(GROUP, BACKFILL),
@@ -78,7 +86,8 @@ def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:
     """The pipeline as soon as new files lie complete in landing/, once someone switches the sensor on.
 
     A file is complete when two looks find it with the same size and time of change. Who writes more slowly than the
-    sensor looks writes under a hidden name and renames, as the extractors do.
+    sensor looks writes under a hidden name and renames, as the extractors do. The pipeline is tried again for the same
+    files, and for what a run loaded and did not publish, when it failed by a fault that may pass.
     """
 
     @dg.sensor(
@@ -92,14 +101,50 @@ def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:
         before: list[list[str | int]] = json.loads(context.cursor or "[]")
         waiting = arrivals(settings, sources)
         context.update_cursor(json.dumps(waiting))
-        if not waiting:
-            return dg.SkipReason("no new file in landing/")
         if growing := [str(file[0]) for file in waiting if file not in before]:
             return dg.SkipReason(f"still arriving, or just arrived: {', '.join(growing)}")
-        # One run for these files: when one of them is refused, it is not asked for again until it is repaired.
-        return dg.RunRequest(run_key=hashlib.sha256(json.dumps(waiting).encode()).hexdigest())
+        wanted = _wanted(context.instance, waiting, settings)
+        return _try(context.instance, wanted, settings) if wanted else dg.SkipReason("no new file in landing/")
 
     return new_files
+
+
+def _wanted(instance: dg.DagsterInstance, waiting: list[list[str | int]], settings: Settings) -> str | None:
+    """The inputs that want a run: the files that wait, else what a run loaded that a fault kept from publication."""
+    if waiting:
+        files = hashlib.sha256(json.dumps(waiting).encode()).hexdigest()
+        # A file that repeats another is no load: it waits for ever, and a run has seen it.
+        seen = dg.RunsFilter(tags={WANTED: files}, statuses=[dg.DagsterRunStatus.SUCCESS])
+        if not instance.get_runs(seen, limit=1):
+            return files
+    last = instance.get_runs(dg.RunsFilter(job_name=PIPELINE.name), limit=1)
+    if last and failed_by_fault(instance, last[0]):
+        fingerprint = inputs_fingerprint(settings)
+        if fingerprint != published_fingerprint(settings.serving):
+            return fingerprint
+    return None
+
+
+def _try(instance: dg.DagsterInstance, wanted: str, settings: Settings) -> dg.RunRequest | dg.SkipReason:
+    """A run for these inputs: the first, or another a while after one that failed by a fault that may pass.
+
+    What a check refused is not asked for again until it is repaired, which makes other inputs of it.
+    """
+    tries = instance.get_run_records(dg.RunsFilter(tags={WANTED: wanted}), limit=MOST_TRIES)
+    if tries:
+        last = tries[0].dagster_run
+        if not last.is_finished:
+            return dg.SkipReason(f"run {last.run_id} is at it")
+        if len(tries) == MOST_TRIES or not failed_by_fault(instance, last):
+            return dg.SkipReason(f"not tried again: see run {last.run_id}, and repair what it names")
+        if time.time() - (tries[0].end_time or 0) < PAUSE.total_seconds():
+            return dg.SkipReason(f"run {last.run_id} failed; tried again {PAUSE.seconds // 60} minutes after it")
+    try:
+        with loader.lake_lock(settings.lake, 0):
+            pass
+    except loader.LakeBusy:  # by a command that is no run of Dagster's
+        return dg.SkipReason("another run is working with the lake")
+    return dg.RunRequest(run_key=f"{wanted} {len(tries)}", tags={WANTED: wanted})
 
 
 def dead_run_sensor() -> dg.SensorDefinition:
