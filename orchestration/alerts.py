@@ -1,7 +1,7 @@
 """Alerts: what is wrong now, told once to each target of alerts.yml; nothing where no target is set.
 
-What is wrong is read from what the guards wrote and what was published, and not from a run as it happens: a run that
-was killed, or a target that was down, is made up for by the next call.
+What is wrong is read from what the guards wrote, what was published and the history of runs, and not from a run as it
+happens: a run that was killed, or a target that was down, is made up for by the next call.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from urllib.parse import quote
 import duckdb
 from pydantic import Field, ValidationError
 
+from orchestration.faults import explained
 from orchestration.loader import flush
 from orchestration.served_file import ask
 from orchestration.settings import ConfigError, Settings, read_yaml
 from orchestration.strict import Strict, fault_message
 
-Event = Literal["failed_check", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
+Event = Literal["failed_check", "failed_run", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
 CASE_EVENTS = ("new_case", "overdue_case")
 # Of the checks, by the figure they judge; of the others those that block are failed checks, and warnings are reports.
 EVENT_OF_FIGURE: Mapping[str, Event] = {
@@ -39,6 +40,8 @@ EVENT_OF_FIGURE: Mapping[str, Event] = {
 }
 
 
+# Those of jobs.py; of what else is started in Dagster, whoever clicked sees how it ends.
+JOBS = ("pipeline", "extract", "compact")
 # In the URL of a target, whom a message concerns.
 OWNER = "{owner_id}"
 # A digest lists so many causes; what is more goes into another.
@@ -129,6 +132,7 @@ def send_alerts(settings: Settings) -> list[str]:
         return []
     with _alone(settings.data_dir / "alerts") as folder:
         causes = [
+            *_failed_runs(settings, configuration),
             *_failed_checks(settings, configuration),
             *_drops(settings, configuration),
             *_cases(settings, configuration),
@@ -221,6 +225,24 @@ def _alone(folder: Path) -> Iterator[Path]:
         yield folder
 
 
+def _failed_runs(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
+    """The jobs whose last run failed, but for those that a check refused: that is told as a failed check."""
+    if not settings.dagster_home.exists():
+        return
+    import dagster as dg  # noqa: PLC0415  (it takes seconds; who runs Dagster has it imported)
+
+    from orchestration.runs import failed_by_fault, faults_of, open_instance  # noqa: PLC0415
+
+    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    with open_instance(settings) as instance:
+        for job in JOBS:
+            for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=ended), limit=1):
+                if failed_by_fault(instance, run):
+                    said = [explained(fault, settings) for fault in faults_of(instance, run.run_id)]
+                    body = "\n".join([*said, f"{configuration.dagster}/runs/{run.run_id}"])
+                    yield Cause("failed_run", (job,), f"failed run: {job}", body)
+
+
 def _failed_checks(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
     """The checks that failed when their suite ran last."""
     results = settings.check_results
@@ -262,26 +284,23 @@ def _failed_checks(settings: Settings, configuration: Configuration) -> Iterator
 
 def _drops(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
     """The significant drops of the last complete period, as published."""
-    if not settings.serving.exists():
-        return
-    with duckdb.connect(settings.serving, read_only=True) as connection:
-        rows = connection.execute(
-            """
-            with periods as (
-                select *, max(period_start) over (partition by survey_type) as last_start
-                from marts.nps_by_segment_period
-                where period_grain = $grain and is_complete_period
-            )
+    rows = ask(
+        settings.serving,
+        f"""
+        with periods as (
+            select *, max(period_start) over (partition by survey_type) as last_start
+            from marts.nps_by_segment_period
+            where period_grain = '{configuration.nps_drop_period}' and is_complete_period
+        )
 
-            select
-                survey_type, period_start, period_end, segment, segment_value, nps, previous_nps, nps_change, ci_low,
-                ci_high, responses, q_value
-            from periods
-            where is_significant and nps_change < 0 and period_start = last_start
-            order by segment <> 'all', nps_change
-            """,
-            {"grain": configuration.nps_drop_period},
-        ).fetchall()
+        select
+            survey_type, period_start, period_end, segment, segment_value, nps, previous_nps, nps_change, ci_low,
+            ci_high, responses, q_value
+        from periods
+        where is_significant and nps_change < 0 and period_start = last_start
+        order by segment <> 'all', nps_change
+        """,
+    )
     link = configuration.dashboard or f"{configuration.dagster}/assets/marts/nps_by_segment_period"
     for survey_type, start, end, segment, value, nps, before, change, low, high, responses, q in rows:
         of = f"{survey_type} surveys" + ("" if segment == "all" else f", {segment} = {value}")

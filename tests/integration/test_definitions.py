@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.alerts import JOBS
 from tests.conftest import ROOT
 
 DESCRIBE = """
@@ -123,7 +124,7 @@ def test_guarded_tables_are_those_of_the_suites() -> None:
 
 
 def test_job_and_schedule(shown: dict[str, Any]) -> None:
-    assert shown["jobs"] == ["compact", "extract", "pipeline"]
+    assert shown["jobs"] == ["compact", "extract", "pipeline"] == sorted(JOBS)
     assert shown["schedules"] == ["every_morning", "compact_weekly", "extract_apis"]
 
 

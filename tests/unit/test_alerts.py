@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from expectations.validation import CheckResult, write_results
 from orchestration.alerts import read_configuration, send_alerts
+from orchestration.runs import open_instance
 from orchestration.settings import ROOT, ConfigError, Settings
 from tests.receivers import mail_server, webhook
 
@@ -21,6 +23,7 @@ targets:
   stewards: {url: "${TEST_STEWARDS}", events: [failed_check, stale_source, response_rate]}
   business: {url: "${TEST_BUSINESS}", events: [nps_drop]}
   owners: {url: "${TEST_OWNERS}", events: [new_case, overdue_case], delivery: digest}
+  platform: {url: "${TEST_PLATFORM}", events: [failed_run]}
   desk: {url: "${TEST_DESK}", events: [overdue_case]}
 """
 START = datetime(2025, 7, 1, tzinfo=UTC)
@@ -160,6 +163,44 @@ def test_each_cause_is_told_once_to_whom_it_concerns(company: Company, monkeypat
             "NPS drop: episodic surveys: -7.5 points",
             "NPS drop: episodic surveys, region = Mars: -7.5 points",
         ]
+
+
+def test_a_run_that_failed_by_a_fault_is_told(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, until one succeeded; what a check refused is told as that, and a damaged published file hinders nobody."""
+
+    def end(fault: OSError | None) -> None:
+        @dg.asset(check_specs=[dg.AssetCheckSpec("sound", asset="loaded", blocking=True)])
+        def loaded() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the annotation
+            if fault:
+                raise fault
+            return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="sound", passed=is_sound)])
+
+        @dg.asset(deps=[loaded])
+        def built() -> None: ...
+
+        job = dg.Definitions([loaded, built], jobs=[dg.define_asset_job("pipeline")]).resolve_job_def("pipeline")
+        with open_instance(company.settings) as instance:
+            job.execute_in_process(instance=instance, raise_on_error=False)
+        assert send_alerts(company.settings) == []
+
+    company.settings.dagster_home.mkdir(parents=True)
+    company.settings.serving.parent.mkdir()
+    company.settings.serving.write_bytes(b"damaged")
+    with webhook() as (web, posted):
+        monkeypatch.setenv("TEST_PLATFORM", f"json://{web}/hook")
+        full = OSError("no space left on device")
+        end(full)
+        end(full)
+        assert [title for title, _ in posted] == ["failed run: pipeline"]
+        assert "the disk is full, or fails: make room and run again" in posted[0][1]
+        assert "https://dagster.example/runs/" in posted[0][1]
+        is_sound = False
+        end(None)
+        assert len(posted) == 1
+        is_sound = True
+        end(None)
+        end(full)
+        assert len(posted) == 2
 
 
 def test_a_case_is_told_once_to_who_acts_and_once_to_whom_it_escalates(
