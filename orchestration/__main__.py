@@ -305,7 +305,7 @@ def parse_moment(text: str, time_zone: str) -> datetime:
             moment = datetime.fromisoformat(text)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         next_day = date.fromisoformat(text) + timedelta(days=1)
-    except ValueError:
+    except (ValueError, OverflowError):  # the last day of the calendar has no next one
         raise ConfigError(f"{text!r} is no moment; give a day or a time, such as AT=2025-03-31") from None
     start = datetime(next_day.year, next_day.month, next_day.day, tzinfo=ZoneInfo(time_zone))
     return start - timedelta(microseconds=1)
@@ -315,7 +315,7 @@ def export(settings: Settings, owner_id: str | None, target: Path | None, consol
     """Write the domain of an owner into a DuckDB file, or without one the figures for anybody."""
     from orchestration.export import export_outside, export_owner  # noqa: PLC0415
 
-    target = target or settings.exports / (f"owner_{_file_name(owner_id)}.duckdb" if owner_id else "outside.duckdb")
+    target = _target(settings, target, f"owner_{_file_name(owner_id)}.duckdb" if owner_id else "outside.duckdb")
     if owner_id:
         rows = export_owner(settings, owner_id, target)
         told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
@@ -329,7 +329,7 @@ def report(settings: Settings, owner_id: str, target: Path | None, console: Cons
     """Write the page of an owner for a staff meeting."""
     from orchestration.report import write_report  # noqa: PLC0415
 
-    target = target or settings.exports / f"report_{_file_name(owner_id)}.html"
+    target = _target(settings, target, f"report_{_file_name(owner_id)}.html")
     write_report(settings, owner_id, target)
     console.print(
         f"[green]✓[/] {escape(str(target))}  [dim]one page; open it in a browser, print it from there[/]",
@@ -342,12 +342,25 @@ def superset_bundle(settings: Settings, served_at: str | None, target: Path | No
     """Write the database, datasets, charts and dashboard of bi/superset/ as a zip file that Superset imports."""
     from orchestration.superset import write_bundle  # noqa: PLC0415
 
-    target = target or settings.exports / "superset.zip"
+    target = _target(settings, target, "superset.zip")
     write_bundle(settings, target, served_at)
     console.print(
         f"[green]✓[/] {escape(str(target))}  [dim]in Superset: Dashboards, Import dashboards[/]", soft_wrap=True
     )
     return 0
+
+
+def _target(settings: Settings, target: Path | None, default: str) -> Path:
+    """Where a file for others is written.
+
+    Raises:
+        ConfigError: it would stand among the project's own, or in the place of one.
+    """
+    target = target or settings.exports / default
+    path = target.resolve()
+    if path.is_relative_to(settings.data_dir) and not path.is_relative_to(settings.exports.resolve()):
+        raise ConfigError(f"{target}: choose {settings.exports}, or a place outside of {settings.data_dir}")
+    return target
 
 
 def _file_name(owner_id: str) -> str:

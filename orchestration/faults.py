@@ -13,7 +13,8 @@ from orchestration.settings import Settings
 
 # The last is what SQLite, where Dagster keeps its history, may say instead.
 _DISK_FULL = r"no space left on device|disk is full|disk quota exceeded|file too large|disk i/o error"
-_NOT_WRITABLE = r"read-only file system|permission denied|readonly database|operation not permitted"
+# Of a delivered file that cannot be opened, the refusal says itself what to do.
+_NOT_WRITABLE = r"read-only file system|(?<!opened \()permission denied|readonly database|operation not permitted"
 _DAMAGED = r"corrupt database file|not a valid duckdb database|could not read enough bytes|replaying wal"
 _IN_USE = r"could not set lock on file"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from orchestration.__main__ import main
 from orchestration.export import TOTAL, Period, export_owner, shown_periods
 from orchestration.readers import literal
 from orchestration.served_file import STORAGE_VERSION
@@ -210,6 +211,18 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
         connection.execute(f"attach {literal(target)} as export (read_only)")
         tags = connection.execute("select tags from duckdb_databases() where database_name = 'export'").fetchall()
     assert tags[0][0]["storage_version"].startswith(STORAGE_VERSION)
+
+
+@pytest.mark.parametrize("place", ["serving/nps.duckdb", "lake/raw/x.duckdb", "exports/../warehouse.duckdb"])
+def test_no_file_for_others_takes_the_place_of_our_own(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NPS_DATA_DIR", str(tmp_path))
+    file = tmp_path / place
+    for command in (["export", "--outside"], ["report", "ann"], ["superset"]):
+        assert main([*command, "--to", str(file)]) == 1
+        assert "exports, or a place outside of" in capsys.readouterr().out.replace("\n", " ")
+    assert not file.exists()
 
 
 def test_an_unknown_owner_is_refused(published: Settings) -> None:

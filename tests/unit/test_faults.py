@@ -215,6 +215,19 @@ def test_a_damaged_warehouse_is_removed_for_it_is_a_cache(tmp_path: Path, damage
     assert not warehouse.exists() or not warehouse.stat().st_size  # an empty file is a new database to DuckDB
 
 
+def test_a_delivered_file_without_the_right_to_read_is_no_fault_of_the_folder(tmp_path: Path) -> None:
+    settings = Settings(config_dir=ROOT, data_dir=tmp_path)
+    refused = "shop/a.csv: cannot be opened (Permission denied); check the file and its rights"
+    assert explained(refused, settings) == refused
+    assert "cannot be written" in explained(f"[Errno 13] Permission denied: '{tmp_path}/lake'", settings)
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31", "soon"])
+def test_a_day_beyond_the_calendar_is_no_moment(moment: str) -> None:
+    with pytest.raises(ConfigError, match="is no moment; give a day or a time"):
+        command_line.parse_moment(moment, "UTC")
+
+
 def test_the_damaged_database_is_named_where_duckdb_says_which(tmp_path: Path) -> None:
     settings = Settings(config_dir=ROOT, data_dir=tmp_path)
     cut = "IO Error: Could not read enough bytes from file"
