@@ -38,6 +38,7 @@ from orchestration.settings import STAMP, ConfigError, Settings
 _PAGES_OF_A_PART = 50
 _REFUSALS_TOLD = 5
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # as JSON writes it
 
 
 @dataclass(frozen=True)
@@ -308,8 +309,9 @@ def _shaped(record: Record, resource: Resource, parent: Record) -> Record:
 
 
 def _line(record: Record) -> str:
-    # Half of a surrogate pair is no character; the loader takes a row with one, or with its escape, for malformed.
-    return _LONE_SURROGATE.sub("\ufffd", json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    # Half of a surrogate pair is no character, and a NUL is in no text: the loader takes a row with one for malformed.
+    line = _LONE_SURROGATE.sub("\ufffd", json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    return _NUL.sub("\\1\ufffd", line)
 
 
 def _digest(line: str) -> str:

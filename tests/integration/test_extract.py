@@ -761,11 +761,11 @@ def test_late_and_changed_answers_come_through_the_overlap(delighted: House) -> 
 
 
 def test_any_text_survives(delighted: House, tmp_path: Path) -> None:
-    texts = ["a\nb", "c\u2028d\r\ne", "\x00", '🙂 é "quoted"', "\\", "\ud83d", "x" * 100_000, ""]
+    texts = ["a\nb", "c\u2028d\r\ne", "\x00", "\\u0000", "\\\x00", '🙂 é "quoted"', "\\", "\ud83d", "x" * 100_000, ""]
     data(delighted).answers[:] = [answer(number, comment=text) for number, text in enumerate(texts, start=1)]
     delighted.succeed()
     lines = delighted.files("survey_responses")[0].read_bytes().split(b"\n")
-    landed = [text.replace("\ud83d", "\ufffd") for text in texts]  # half a character is none
+    landed = [re.sub("[\ud83d\x00]", "\ufffd", text) for text in texts]  # half a character is none, nor is a NUL
     assert [json.loads(line)["comment"] for line in lines[:-1]] == landed
     assert [(load.rows, load.malformed_rows) for load in loads(delighted, "survey_responses")] == [(len(texts), 0)]
 
