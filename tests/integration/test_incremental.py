@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from orchestration.exclusions import COLUMNS
 from orchestration.publish import Publication, publish, settle_log
 from orchestration.settings import ROOT, Settings
 from orchestration.sources import SEEDS_AND_MODELS, dbt_vars, load_sources
-from tests.conftest import SAMPLE, empty_reference
-from tests.integration import test_vendors as vendors
+from tests.conftest import SAMPLE
 
 # More sequences than CI has time for: NPS_BATCH_SEEDS=1-50 pytest tests/integration/test_incremental.py
 SEEDS = os.environ.get("NPS_BATCH_SEEDS", "1-1").split("-")
@@ -45,7 +44,7 @@ answers:
   account: account
   comment: comment
 """
-# An export that names its people and accounts itself, with lists of who was invited to a visit.
+# An export that names its people and accounts itself, with lists of how many were invited to a visit.
 VISITS = """
 source: visits
 kind: file
@@ -65,6 +64,13 @@ invitations:
   invited: people
   account: firm
 """
+# In the first batch, and what the last one takes back: a year mistyped, a firm, a group, but no address.
+VISITED = {
+    "answers1.csv": ["id,score,at,who,mail", "1,9,2021-03-02T12:00:00,,", "2,10,2025-03-02T12:00:00,w,w@staff.example"],
+    "invited1.csv": ["visit,day,people,firm", "v1,2025-03-01,5,acme", "v2,2025-03-01,3,typo", "v3,2025-03-01,4,acme"],
+    "answers2.csv": ["id,score,at,who,mail", "1,9,2025-03-02T12:00:00,,", "3,1,2025-03-05T12:00:00,w,"],
+    "invited2.csv": ["visit,day,people,firm", "v1,2025-03-01,0,acme", "v2,2025-03-01,3,acme"],
+}
 EXCLUSIONS = f"{','.join(COLUMNS)}\n"
 
 
@@ -110,9 +116,12 @@ class Company(Builder):
         for name in ("sources", "seeds/reference"):
             shutil.copytree(ROOT / name, config / name)
         (config / "sources" / "shop.yml").write_text(SHOP, encoding="utf-8")
-        (config / "vars.yml").write_text("sources: [delighted, salesforce, shop]\n", encoding="utf-8")
+        (config / "sources" / "visits.yml").write_text(VISITS, encoding="utf-8")
+        (config / "vars.yml").write_text("sources: [delighted, salesforce, shop, visits]\n", encoding="utf-8")
         with (config / "seeds" / "reference" / "surveys.csv").open("a", encoding="utf-8") as surveys:
-            surveys.write("shop,shop,shop,Shop,episodic,,,\n")
+            surveys.write("shop,shop,shop,Shop,episodic,,,\nvisits,visits,visits,Visits,episodic,,,\n")
+        with (config / "seeds" / "reference" / "staff_domains.csv").open("a", encoding="utf-8") as domains:
+            domains.write("staff.example,staff\n")
         super().__init__(Settings(config_dir=config, data_dir=folder / "data"))
         self.incremental = self.settings.warehouse
         self.full = folder / "full" / "warehouse.duckdb"
@@ -161,6 +170,11 @@ class Company(Builder):
                         writer.writerow(row | {"master_record_id": self.random.choice(keys[folder.name])})
                     for row in self.random.sample(rows[:30], 4):
                         writer.writerow(row)
+        for name, content in VISITED.items():
+            visits = self.settings.landing / "visits" / name
+            visits.parent.mkdir(exist_ok=True)
+            if number == BATCHES or "1" in name:
+                visits.write_text("\n".join(content), encoding="utf-8")
         shop = self.settings.landing / "shop" / f"{number}.csv"
         shop.parent.mkdir(exist_ok=True)
         lines = ["id,score,at,contact,account,comment"]
@@ -252,7 +266,18 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             company.publish()
     company.build(company.full)
     assert {"Ask ***"} == comments_of_the_shop(company.full)
-    assert len(assert_same(company.incremental, company.full)["marts.fct_nps_responses"]) > 2500
+    rows = assert_same(company.incremental, company.full)
+    assert len(rows["marts.fct_nps_responses"]) > 2500
+    with duckdb.connect(str(company.full), read_only=True) as connection:
+        staff = "select count(*) from marts.response_eligibility where source_system = 'visits' and decision = 'staff'"
+        assert connection.execute(staff).fetchall() == [(2,)]  # one row came without the address
+        invited = "select count(*) from marts.fct_survey_invitations where source_system = 'visits'"
+        assert connection.execute(invited).fetchall() == [(7,)]
+        restated = (
+            "select count(*) from marts.nps_restatements where period_grain = 'day' and year(period_start) = 2021"
+        )
+        assert connection.execute(restated).fetchall()[0][0] > 0
+    assert "typo" not in {row[0] for row in rows["marts.dim_accounts"]}
     monkeypatch.setattr(served_file, "MAX_APPENDED", 100)  # these batches are large
     assert not company.publish().is_new_file
     with duckdb.connect(str(company.incremental), read_only=True) as connection:
@@ -260,84 +285,6 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
             "select is_full from builds.model_builds where model_name = 'fct_nps_responses' order by built_at"
         ).fetchall()
     assert [is_full for is_full, _ in groupby(is_full for (is_full,) in builds)] == [True, False]
-
-
-def test_what_a_batch_takes_back_goes(tmp_path: Path) -> None:
-    """Answers and invitations that another row merges or makes nothing of, names and days that nothing has any more."""
-    config = tmp_path / "config"
-    reference = empty_reference(config)
-    (config / "sources").mkdir()
-    for name in ("hubspot", "qualtrics"):
-        shutil.copy2(ROOT / "sources" / f"{name}.yml", config / "sources")
-    (config / "sources" / "visits.yml").write_text(VISITS, encoding="utf-8")
-    segments = "[{name: touchpoint, from: survey, column: touchpoint}]"
-    (config / "vars.yml").write_text(f"sources: [hubspot, qualtrics, visits]\nsegments: {segments}\n", encoding="utf-8")
-    with (reference / "surveys.csv").open("a", encoding="utf-8") as surveys:
-        for source, key in (("hubspot", "hs1"), ("qualtrics", "SV_NPS"), ("visits", "visits")):
-            surveys.write(f"{source},{key},{key},{key},transactional,,,\n")
-    with (reference / "staff_domains.csv").open("a", encoding="utf-8") as domains:
-        domains.write("staff.example,staff\n")
-    builder = Builder(Settings(config_dir=config, data_dir=tmp_path / "data"))
-    builder.settings.variables["as_of"] = "2025-07-01 00:00:00"
-    landing, full = builder.settings.landing, tmp_path / "full" / "warehouse.duckdb"
-    full.parent.mkdir()
-
-    def write(name: str, *lines: str) -> None:
-        path = landing / "visits" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("\n".join(lines), encoding="utf-8")
-
-    vendors.deliver_hubspot(landing)
-    submissions = landing / "hubspot" / "feedback_submissions"
-    shutil.rmtree(submissions)
-    first = [vendors.submission(key, score) for key, score in (("h6", "3"), ("h7", "10"), ("h9", "8"))]
-    vendors.write_json_lines(submissions / "1.jsonl", first)
-    vendors.deliver_qualtrics(landing)
-    shutil.rmtree(landing / "qualtrics" / "distribution_contact")
-    distributions = landing / "qualtrics" / "distribution" / "1.csv"
-    header, *known = distributions.read_text(encoding="utf-8").splitlines()
-    later = [line for line in known if line.startswith(("EMD_R", "EMD_T"))]  # a reminder and a test
-    assert len(later) == 2
-    distributions.write_text("\n".join([header, *(line for line in known if line not in later)]), encoding="utf-8")
-    bounced = vendors.mailing("CID_1", "HardBounce", response_id="R_1", sent_at="2025-03-08 08:00:00 UTC")
-    mailings = [vendors.mailing("CID_9", "Success", key) for key in ("EMD_1", "EMD_R", "EMD_T")]
-    vendors.write_csv(landing / "qualtrics" / "distribution_contact" / "1.csv", [bounced, *mailings])
-    write(
-        "answers1.csv",
-        "id,score,at,who,mail",
-        "1,9,2005-03-02T12:00:00,,",
-        "2,10,2025-03-02T12:00:00,w,w@staff.example",
-    )
-    write(
-        "invited1.csv", "visit,day,people,firm", "v1,2025-03-01,5,acme", "v2,2025-03-01,3,typo", "v3,2025-03-01,4,acme"
-    )
-    builder.load()
-    builder.build(builder.settings.warehouse)
-    publish(builder.settings, run_id="run", fingerprint="1", published_at=datetime.now(UTC))
-
-    merging = vendors.submission("h6", "3", updatedAt="2025-03-20T10:00:00.000Z", hs_merged_object_ids="h7;h8")
-    vendors.write_json_lines(submissions / "2.jsonl", [merging])
-    distributions.with_name("2.csv").write_text("\n".join([header, *later]), encoding="utf-8")
-    reached = vendors.mailing("CID_2", "Success", sent_at="2025-03-08 09:00:00 UTC")
-    vendors.write_csv(landing / "qualtrics" / "distribution_contact" / "2.csv", [reached])
-    write("answers2.csv", "id,score,at,who,mail", "1,9,2025-03-02T12:00:00,,", "3,1,2025-03-05T12:00:00,w,")
-    write("invited2.csv", "visit,day,people,firm", "v1,2025-03-01,0,acme", "v2,2025-03-01,3,acme")
-    builder.load()
-    builder.build(builder.settings.warehouse)
-    builder.build(full)
-    rows = assert_same(builder.settings.warehouse, full)
-    with duckdb.connect(str(full), read_only=True) as connection:
-        counted = "select source_system, list(score order by score) from marts.fct_nps_responses group by all"
-        scores = dict(connection.execute(counted).fetchall())
-        invited = "select source_system, count(*) from marts.fct_survey_invitations group by all"
-        invitations = dict(connection.execute(invited).fetchall())
-        staff = "select count(*) from marts.response_eligibility where source_system = 'visits' and decision = 'staff'"
-        assert connection.execute(staff).fetchall() == [(2,)]  # one row came without the address
-        restated = "select distinct period_start from marts.nps_restatements where period_grain = 'day'"
-        assert date(2005, 3, 2) in {day for (day,) in connection.execute(restated).fetchall()}
-    assert (scores["hubspot"], scores["visits"]) == ([3, 8], [9])
-    assert invitations == {"qualtrics": 3, "visits": 7}
-    assert "typo" not in {row[0] for row in rows["marts.dim_accounts"]}
 
 
 def test_data_tests_of_a_batch_look_at_what_it_touched(tmp_path: Path) -> None:

@@ -211,9 +211,15 @@ def deliver_qualtrics(landing: Path) -> None:
         [
             {"id": "EMD_1"} | distribution,
             {"id": "EMD_1"} | distribution,
+            {"id": "EMD_G"} | distribution | {"request_type": "GeneratedInvite"},
+        ],
+    )
+    # What they are is known when their rows are invitations already.
+    write_csv(
+        folder / "distribution" / "2.csv",
+        [
             {"id": "EMD_R"} | distribution | {"request_type": "Reminder", "parent_distribution_id": "EMD_1"},
             {"id": "EMD_T"} | distribution | {"request_type": "TestEmail"},
-            {"id": "EMD_G"} | distribution | {"request_type": "GeneratedInvite"},
         ],
     )
     write_csv(
@@ -466,7 +472,6 @@ def deliver_hubspot(landing: Path) -> None:
             submission("h3", "9", archived=True),
             submission("h4", None),
             submission("h5", "Very likely"),
-            submission("h6", "3", updatedAt=later, hs_merged_object_ids="h7;h8"),
             submission("h7", "10"),
             submission("h8", "10"),
             submission("h9", "8", hs_submission_timestamp="1741000000000"),
@@ -478,7 +483,8 @@ def deliver_hubspot(landing: Path) -> None:
         [
             submission(
                 "h1", "10", updatedAt=later, hs_contact_id="101", hs_contact_email_rollup="Ann@One.example"
-            )
+            ),
+            submission("h6", "3", updatedAt=later, hs_merged_object_ids="h7;h8"),  # which counted until now
         ],
     )  # fmt: skip
     company = {
@@ -676,8 +682,12 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     # By the first details 10 is the lowest choice, and no question is known to ask for the NPS.
     assert before["surveymonkey", "1"] == ("counted", 1)
     assert before["qualtrics", "R_1"] == ("not_nps", None)
+    assert before["hubspot", "h7"] == ("counted", 10)
+    tests = "select count(*) from intermediate.int_invitations where invitation_id like '%EMD_T%'"
+    assert staged(pipeline, tests) == [(1,)]
     shutil.copytree(folder / "everything", pipeline.landing, dirs_exist_ok=True)
     pipeline.succeed("run")
+    assert staged(pipeline, tests) == [(0,)]
     return pipeline
 
 
@@ -695,7 +705,7 @@ def decisions(pipeline: Pipeline) -> dict[tuple[str, str], tuple[str, int | None
 
 
 def staged(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
-    """Ask the staging views, which are not published."""
+    """Ask what is not published."""
     with duckdb.connect(pipeline.warehouse, read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
