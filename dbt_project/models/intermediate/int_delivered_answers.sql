@@ -38,39 +38,36 @@
 {%- endset %}
 {%- set read_again = sources_read_again('answers') %}
 
-{%- set delivered %}
-{%- if not is_incremental() %}
-{{ union_staging('answers') }}
-{%- else %}
-select staged.*
+{%- set delivered = union_staging('answers') %}
+{%- if is_incremental() %}
+{%- set new_rows %}
+select typed.*
 from (
 {{ select_typed }}
     from (
-        {{ union_staging('answers') }}
-    ) as typed
-) as staged
+        {{ delivered }}
+    ) as delivered
+) as typed
 {%- if read_again %}
 -- Most rows of a source that is read again are what they were.
-left join {{ this }} as known on staged.load_id = known.load_id and staged.source_line = known.source_line
+left join {{ this }} as known on typed.load_id = known.load_id and typed.source_line = known.source_line
 where
     known.load_id is null
     {%- for column in answer_columns %}
-    or staged.{{ column }} is distinct from known.{{ column }}
+    or typed.{{ column }} is distinct from known.{{ column }}
     {%- endfor %}
-{%- endif %}
 {%- endif %}
 {%- endset %}
 
-{%- if is_incremental() %}
 {#- Every delivery of an answer is judged anew when one of them is. -#}
 {%- set affected %}
-select response_id from delivered
+select response_id from new_rows
 {%- if read_again %}
 union
 -- An answer that was merged into another one has no rows any more.
 select known.response_id
 from {{ this }} as known
-inner join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
+inner join new_rows on known.load_id = new_rows.load_id and known.source_line = new_rows.source_line
 {%- endif %}
 union
 select response_id from {{ this }}
@@ -101,23 +98,30 @@ where exclusions.exclusion_id in {{ changed('int_exclusions', 'exclusion_id') }}
 {{ select_typed }}
     from delivered
 {%- else %}
-    select {{ answer_columns | join(', ') }} from delivered
+    select {{ answer_columns | join(', ') }} from new_rows
     union all
     select
         {% for column in answer_columns -%}
         known.{{ column }}{{ ',' if not loop.last }}
         {% endfor -%}
     from {{ rows_of(this, 'response_id', 'select response_id from affected') }} as known
-    left join delivered on known.load_id = delivered.load_id and known.source_line = delivered.source_line
-    where delivered.load_id is null
+    left join new_rows on known.load_id = new_rows.load_id and known.source_line = new_rows.source_line
+    where new_rows.load_id is null
 {%- endif %}
 {%- endset %}
 
-with {{ computed_once('delivered', delivered) }},
+with
 {% if is_incremental() %}
-{{ computed_once('affected', affected, reads=['delivered']) }},
+{{ computed_once('new_rows', new_rows) }},
+
+{{ computed_once('affected', affected, reads=['new_rows']) }},
+
+{{ computed_once('answers', answers, reads=['new_rows', 'affected']) }},
+{% else %}
+{{ computed_once('delivered', delivered) }},
+
+{{ computed_once('answers', answers, reads=['delivered']) }},
 {% endif %}
-{{ computed_once('answers', answers, reads=['delivered', 'affected'] if is_incremental() else ['delivered']) }},
 
 respondents as (
     select * from {{ concerned(ref('int_respondents'), 'respondent_key', 'select respondent_key from answers') }}
