@@ -304,6 +304,9 @@ class Settings:
             "DBT_ENV_SECRET_CONTACT_SALT": self.contact_salt,
             "NPS_WAREHOUSE": str(self.warehouse),
             "NPS_REFERENCE_DIR": self.dbt_seed_path(),
+            # As dbt's variables they would have it parse the whole project again whenever the day moves on.
+            "NPS_BUILD_AS_OF": self.variables["as_of"],
+            "NPS_BUILD_AS_KNOWN_AT": self.variables["as_known_at"],
             "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
             "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
             "DBT_TARGET_PATH": str(self.dbt_target),

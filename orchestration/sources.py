@@ -384,6 +384,9 @@ def load_sources(settings: Settings) -> Sources:
         "file_sources": mappings,
         "raw_tables": raw_tables,
         "expected_every_hours": read_thresholds(settings).expected_every_hours(names),
+        # The moment is in Settings.environment().
+        "as_of": "",
+        "as_known_at": "",
     }
     return Sources(tables=tuple(tables), dbt_variables=variables)
 

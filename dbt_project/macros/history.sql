@@ -9,7 +9,7 @@
 -#}
 {% macro source(source_name, table_name) -%}
     {%- set relation = builtins.source(source_name, table_name) -%}
-    {%- if not var('as_known_at') -%}
+    {%- if not given_moment('as_known_at') -%}
         {{- return(relation) -}}
     {%- endif -%}
     {%- set written_at = '_loaded_at' -%}
@@ -22,13 +22,22 @@
 {%- endmacro %}
 
 
-{% macro as_known_at() -%}timestamp '{{ var("as_known_at") }}'{%- endmacro %}
+{#-
+    The variable `name`, or what a run sets in the environment in its place, since dbt parses everything again where a
+    variable is another one than the last time; none if neither is there.
+-#}
+{% macro given_moment(name) -%}
+    {{- return(var(name) or (env_var('NPS_BUILD_' ~ name | upper, '') if execute else '')) -}}
+{%- endmacro %}
+
+
+{% macro as_known_at() -%}timestamp '{{ given_moment("as_known_at") }}'{%- endmacro %}
 
 
 {#- As of when cases are open or overdue and people may be asked again; nothing else asks for the time. -#}
 {% macro as_of_moment() -%}
-    {%- if var('as_known_at') -%}{{ as_known_at() }}
-    {%- elif var('as_of') -%}timestamp '{{ var("as_of") }}'
+    {%- if given_moment('as_known_at') -%}{{ as_known_at() }}
+    {%- elif given_moment('as_of') -%}timestamp '{{ given_moment("as_of") }}'
     {%- else -%}{{ built_at() }}
     {%- endif -%}
 {%- endmacro %}
@@ -36,7 +45,7 @@
 
 {#- After the seed of exclusions: those that were not approved yet at `as_known_at` do not exist. -#}
 {% macro forget_later_exclusions() -%}
-    {%- if var('as_known_at') -%}
+    {%- if given_moment('as_known_at') -%}
         delete from {{ this }} where approved_on > {{ business_date(as_known_at()) }}
     {%- endif -%}
 {%- endmacro %}

@@ -11,7 +11,7 @@ import pytest
 
 from orchestration import settings as configuration
 from orchestration.settings import ROOT, ConfigError, Settings
-from orchestration.sources import load_sources
+from orchestration.sources import dbt_vars, load_sources
 from tests.models import model_sql
 
 
@@ -32,7 +32,12 @@ def test_as_of_is_a_moment_in_utc_and_changes_no_definition(
     later = Settings(ROOT, tmp_path)
     assert later.variables["as_of"] == used
     assert later.definition() == settings.definition()
-    assert replace(settings, as_known_at=datetime(2025, 1, 1, tzinfo=UTC)).definition() == settings.definition()
+    known = replace(settings, as_known_at=datetime(2025, 1, 1, tzinfo=UTC))
+    assert known.definition() == settings.definition()
+    # dbt would parse the whole project again for a variable that moves on.
+    assert dbt_vars(load_sources(known)) == dbt_vars(load_sources(later)) == dbt_vars(load_sources(settings))
+    assert later.environment()["NPS_BUILD_AS_OF"] == used
+    assert known.environment()["NPS_BUILD_AS_KNOWN_AT"] == "2025-01-01 00:00:00.000000"
 
 
 def test_another_duckdb_is_another_definition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

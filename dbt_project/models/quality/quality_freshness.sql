@@ -1,5 +1,5 @@
 -- Grain: one source, as it was when this was built.
-{%- set now = as_known_at() if var('as_known_at') else built_at() %}
+{%- set now = as_known_at() if given_moment('as_known_at') else built_at() %}
 
 with expected as (
     {%- for source_name in var('sources') %}
