@@ -243,7 +243,7 @@ def _faults(connection: duckdb.DuckDBPyConnection, columns: int) -> list[_Fault]
     """).fetchall()
     if count_rows(connection, "reject_errors") >= _MAX_MALFORMED_ROWS:
         raise RefusedFile(
-            f"more than {_MAX_MALFORMED_ROWS:,} faults, the first: {entries[0][1].strip()[:200]!r}; "
+            f"more than {_MAX_MALFORMED_ROWS:,} faults, the first at byte {entries[0][0]:,}; "
             "compare the header and the delimiter with the rows"
         )
     faults = []
@@ -669,10 +669,17 @@ def _check_columns(table: Table, delivered: Sequence[str]) -> list[str]:
     """The delivered names without the blanks around them; one without a name is called by its place.
 
     Raises:
-        RefusedFile: two columns have one name, or a declared column is missing or only nearly there.
+        RefusedFile: two columns have one name, or a declared column is missing or only nearly there. It quotes no
+            delivered name unless some are known: the first line of a file without a header is somebody's answer.
     """
     columns = [name.strip() or f"unnamed_{place}" for place, name in enumerate(delivered, start=1)]
     by_lower: dict[str, str] = {}
+    declared = [*table.columns, *table.optional_columns]
+    if table.columns and not {name.lower() for name in declared} & {name.lower() for name in columns}:
+        raise RefusedFile(
+            f"missing column(s) {', '.join(table.columns)}: none of the {len(columns)} names in its header is known; "
+            f"names must be exact: correct the export, its header line, its delimiter or sources/{table.source_system}.yml"
+        )
     for column in columns:
         # DuckDB and many readers of the lake do not tell upper from lower case.
         if earlier := by_lower.get(column.lower()):

@@ -484,7 +484,16 @@ def test_a_large_file_is_read_in_pieces_and_whole_where_a_line_is_no_row(
 
 def test_too_many_malformed_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_MAX_MALFORMED_ROWS", 3)
-    assert "more than 3 faults, the first: '1,9'" in house.refusal("id,score,comment\n" + "1,9\n" * 9)
+    refusal = house.refusal("id,score,comment\n" + "ann@home.example,9\n" * 9)
+    assert "more than 3 faults, the first at byte 18;" in refusal and "ann" not in refusal
+
+
+@pytest.mark.parametrize("first", ["r1,9,Ann called +49 170 7654321", "r1,9,r1", "r1,9,_line"])
+def test_a_file_without_a_header_is_refused_and_not_quoted(house: House, first: str) -> None:
+    """Its first line is somebody's answer, and a refusal is published."""
+    refusal = house.refusal(f"{first}\nr2,8,x\n")
+    assert "missing column(s) id, score, comment: none of the 3 names in its header is known" in refusal
+    assert not {"r1", "Ann", "7654321"} & set(re.split(r"[^\w]+", refusal))
 
 
 # ------------------------------------------------------------------------ once, whole, and by one run only
