@@ -678,7 +678,8 @@ def _check_columns(table: Table, delivered: Sequence[str]) -> list[str]:
     if table.columns and not {name.lower() for name in declared} & {name.lower() for name in columns}:
         raise RefusedFile(
             f"missing column(s) {', '.join(table.columns)}: none of the {len(columns)} names in its header is known; "
-            f"names must be exact: correct the export, its header line, its delimiter or sources/{table.source_system}.yml"
+            "names must be exact: correct the export, its header line, its delimiter or "
+            f"sources/{table.source_system}.yml"
         )
     for column in columns:
         # DuckDB and many readers of the lake do not tell upper from lower case.

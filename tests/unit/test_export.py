@@ -213,6 +213,18 @@ def test_an_owner_gets_their_domain_and_nobody_elses(published: Settings) -> Non
     assert tags[0][0]["storage_version"].startswith(STORAGE_VERSION)
 
 
+def test_no_byte_of_a_large_export_is_of_somebody_else(published: Settings) -> None:
+    """More rows than a row group: these are written into the file at once, and stay there when they are changed."""
+    with duckdb.connect(published.serving) as connection:
+        connection.execute("""
+            insert into marts.fct_nps_responses
+            select n::varchar, 'a1', 'm', 'foreign-' || n % 50 from range(260000) as numbers (n)
+        """)
+    target = published.exports / "m.duckdb"
+    assert export_owner(published, "m", target)["fct_nps_responses"] == 260_003
+    assert b"foreign-" not in target.read_bytes()
+
+
 @pytest.mark.parametrize("place", ["serving/nps.duckdb", "lake/raw/x.duckdb", "exports/../warehouse.duckdb"])
 def test_no_file_for_others_takes_the_place_of_our_own(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
