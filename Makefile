@@ -69,6 +69,7 @@ superset: setup ## write the import bundle for Apache Superset: make superset [A
 	@$(NPS) superset $(if $(AT),--at "$(AT)") $(if $(TO),--to "$(TO)")
 
 forget: setup ## erase a person from everything that is kept: make forget PERSON=<e-mail, key or contact_id>
+	@$(if $(PERSON),,echo "Whom? make forget PERSON=<e-mail, key or contact_id>"; exit 2)
 	@$(NPS) forget "$(PERSON)"
 
 dbt: setup ## run dbt with this project's settings: make dbt ARGS="build -s fct_nps_responses"

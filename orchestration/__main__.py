@@ -150,9 +150,22 @@ def show_fault(error: Exception, settings: Settings, console: Console) -> None:
             console.print(f"[dim]Where it happened: {escape(str(log))}[/]", soft_wrap=True)
 
 
-def deliver(folder: Path, landing: Path) -> None:
-    """Copy delivered files into landing/, keeping their times, so that a second delivery is no news."""
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "truth.json"):
+def deliver(folder: Path, landing: Path, names: Sequence[str] = ("**/*",)) -> None:
+    """Copy delivered files into landing/, keeping their times, so that a second delivery is no news.
+
+    `names` are the patterns of the files wanted, relative to the folder.
+
+    Raises:
+        ConfigError: the folder has no file by one of these names; nothing was copied.
+    """
+    files = {
+        name: [path for path in folder.glob(name) if path.is_file() and path.name != "truth.json"] for name in names
+    }
+    if missing := [name for name, found in files.items() if not found]:
+        raise ConfigError(
+            f"{folder}: holds no {' and no '.join(missing)}; DIR=<folder> is where the delivered files are"
+        )
+    for file in sorted(path for found in files.values() for path in found):
         target = landing / file.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
@@ -354,10 +367,12 @@ def _target(settings: Settings, target: Path | None, default: str) -> Path:
     """Where a file for others is written.
 
     Raises:
-        ConfigError: it would stand among the project's own, or in the place of one.
+        ConfigError: it would stand among the project's own or in the place of one, or is a folder.
     """
     target = target or settings.exports / default
     path = target.resolve()
+    if path.is_dir():
+        raise ConfigError(f"{target}: is a folder; name a file in it, such as {target / default}")
     if path.is_relative_to(settings.data_dir) and not path.is_relative_to(settings.exports.resolve()):
         raise ConfigError(f"{target}: choose {settings.exports}, or a place outside of {settings.data_dir}")
     return target
@@ -444,11 +459,9 @@ def run_example(name: str, folder: Path, console: Console) -> int:
     configuration = ROOT / "examples" / name
     if not configuration.is_dir():
         raise ConfigError(f"examples/{name}: no such example")
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; give the one with the delivered files as DIR=<folder>")
     base = Settings.from_env()
     settings = Settings(config_dir=configuration, data_dir=base.data_dir / "examples" / name)
-    deliver(folder, settings.landing)
+    deliver(folder, settings.landing, [table.files for table in load_sources(settings).tables])
     return run(settings, console)
 
 

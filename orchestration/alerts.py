@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ EVENT_OF_FIGURE: Mapping[str, Event] = {
 JOBS = ("pipeline", "extract", "compact")
 # In the URL of a target, whom a message concerns.
 OWNER = "{owner_id}"
+IN_URL = re.compile(r"[A-Za-z0-9_.-]+")
 # A digest lists so many causes; what is more goes into another.
 DIGEST_LENGTH = 50
 # So many URLs in a row that take no message mean that the way to them is down.
@@ -156,15 +158,25 @@ def _tell(name: str, target: Target, causes: Sequence[Cause], told: Path, desk: 
     new: dict[str, list[Cause]] = defaultdict(list)
     for digest, cause in mine.items():
         if not (told / f"{digest}.txt").exists():
-            owner = quote(cause.owner_id or desk, safe="")
-            new[os.environ[target.variable].replace(OWNER, owner)].append(cause)
+            # A key that could be more than one recipient or another path is nobody's whom a URL can name.
+            named = cause.owner_id or desk
+            owner = named if IN_URL.fullmatch(named) else desk
+            new[os.environ[target.variable].replace(OWNER, quote(owner, safe=""))].append(cause)
     waiting = sum(len(causes) for causes in new.values())
     if not new:
         return
     import apprise  # noqa: PLC0415  (it takes a third of a second)
 
     asset = apprise.AppriseAsset(
-        app_id="NPS", app_desc="NPS warehouse", app_url="", image_url_mask="", image_url_logo=""
+        app_id="NPS",
+        app_desc="NPS warehouse",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        # What customers wrote is in it: no mark-up of theirs is to work, in mails as little as in channels.
+        body_format=apprise.NotifyFormat.TEXT,
+        # Another host would be sent the message, and the headers with its secrets.
+        http_redirects=False,
     )
     failures = 0
     with _silence("apprise", "urllib3"):  # they log the URLs they ask, and some of these are secrets

@@ -6,11 +6,11 @@ import email
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email import policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from aiosmtpd.controller import Controller
 
@@ -18,7 +18,7 @@ Received = list[tuple[str, str]]  # title and body
 
 
 @contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[str, Received]]:
+def webhook(status: int = 200, headers: Mapping[str, str] | None = None) -> Iterator[tuple[str, Received]]:
     """The address of the server, host:port, and the messages it was sent; it answers each with `status`."""
     received: Received = []
 
@@ -27,6 +27,8 @@ def webhook(status: int = 200) -> Iterator[tuple[str, Received]]:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             received.append((content["title"], content["message"]))
             self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -44,14 +46,14 @@ def webhook(status: int = 200) -> Iterator[tuple[str, Received]]:
 
 
 @contextmanager
-def mail_server() -> Iterator[tuple[str, Received]]:
-    """The same for mail."""
+def mail_server(part: Literal["plain", "html"] = "plain") -> Iterator[tuple[str, Received]]:
+    """The same for mail; of the body, the part that is asked for."""
     received: Received = []
 
     class Handler:
         async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
             message = email.message_from_bytes(envelope.content, policy=policy.default)
-            body = message.get_body(("plain", "html"))
+            body = message.get_body((part,))
             received.append((str(message["Subject"]), body.get_content() if body else ""))
             return "250 OK"
 

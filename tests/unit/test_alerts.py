@@ -250,11 +250,11 @@ def test_each_owner_has_a_target_and_one_that_is_down_leaves_the_others_theirs(
 ) -> None:
     monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
     company.publish(("2025-06-01", 1, False, True))
-    owners = ["ann", "bob/../x", "cho"]
+    owners = ["ann", "bob/../x", "cho", "d@evil.example,x"]  # what may not stand in a URL is for the desk
     company.cases(*((f"r{n}", owner, "open", "2025-06-30 09:00") for n, owner in enumerate(owners)))
     with webhook() as (web, posted):
         monkeypatch.setenv("TEST_OWNERS", f"json://{web}/{{owner_id}}")
-        paths = [f"json://{web}/ann", f"json://{web}/bob%2F..%2Fx", f"json://{web}/cho"]
+        paths = [f"json://{web}/ann", f"json://{web}/desk", f"json://{web}/cho"]
         import apprise  # noqa: PLC0415
 
         add = apprise.Apprise.add
@@ -271,6 +271,30 @@ def test_each_owner_has_a_target_and_one_that_is_down_leaves_the_others_theirs(
         monkeypatch.setattr(apprise.Apprise, "add", add)
         assert company.run() == []
         assert len(posted) == 3
+
+
+def test_what_customers_write_is_text_and_nothing_else(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPS_AS_OF", "2025-07-01")
+    company.publish(("2025-06-01", 1, False, True))
+    company.cases(("r1", "ann", "open", "2025-06-30 09:00"))
+    with duckdb.connect(company.settings.serving) as connection:
+        connection.execute("update marts.detractor_recovery set comment = '<img src=http://evil.example/x.png>'")
+    with mail_server("html") as (post, mailed):
+        monkeypatch.setenv("TEST_OWNERS", f"mailto://{post}?from=nps@here.example&to=ann@here.example&format=html")
+        assert company.run() == []
+    assert len(mailed) == 1
+    assert "<img" not in mailed[0][1]
+    assert "&lt;img&nbsp;src=http://evil.example/x.png&gt;" in mailed[0][1]
+
+
+def test_no_redirect_is_followed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answered it would be sent the message and the headers with the target's secrets."""
+    with webhook() as (elsewhere, stolen), webhook(307, {"Location": f"http://{elsewhere}/"}) as (web, _):
+        monkeypatch.setenv("TEST_STEWARDS", f"json://{web}/hook?+X-Token=secret")
+        assert company.run("blocking") == [
+            "alerts: stewards did not take a message; 1 will be tried again by the next run"
+        ]
+    assert stolen == []
 
 
 def test_a_target_that_is_down_is_reported_and_tried_again(

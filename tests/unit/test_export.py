@@ -237,6 +237,31 @@ def test_no_file_for_others_takes_the_place_of_our_own(
     assert not file.exists()
 
 
+def test_a_folder_is_no_place_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NPS_DATA_DIR", str(tmp_path / "data"))
+    for command in (["export", "--outside"], ["report", "ann"], ["superset"]):
+        assert main([*command, "--to", str(tmp_path)]) == 1
+        assert "is a folder; name a file in it" in capsys.readouterr().out.replace("\n", " ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_owner_is_refused(published: Settings) -> None:
     with pytest.raises(ConfigError, match="dim_owners lists them"):
         export_owner(published, "nobody", published.exports / "x.duckdb")
+
+
+def test_an_example_takes_its_own_files_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DIR left empty is the folder one stands in, with everything below it."""
+    monkeypatch.setenv("NPS_DATA_DIR", str(tmp_path / "data"))
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "instructor_training_post.csv").touch()
+    (wrong / "private.csv").touch()
+    assert main(["example", "carpentries", str(wrong)]) == 1
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "wrong: holds no" in said and "DIR=<folder>" in said
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.suffix == ".csv"]
