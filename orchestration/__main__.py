@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
 import re
@@ -509,6 +510,17 @@ def sqlfluff(settings: Settings) -> int:
     return subprocess.run(command, env=os.environ | settings.environment(), cwd=ROOT, check=False).returncode
 
 
+def say_no_more() -> None:
+    """Close the way to the terminal for what is only taken down.
+
+    DuckDB's library lists objects there that Python frees after it: dozens of lines, about nothing that anybody can
+    mend, below what the command had to say.
+    """
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 if __name__ == "__main__":
+    atexit.register(say_no_more)  # registered first, it comes last
     logging.captureWarnings(True)
     sys.exit(main(sys.argv[1:]))

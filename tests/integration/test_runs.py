@@ -83,6 +83,7 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     assert "person" in done.stdout  # one of the columns the second file lacks
     assert "The published file is as it was" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr == ""  # what is said is not pushed off the screen
     assert copy_of_sample.serving.read_bytes() == before
 
     # Repaired, it is loaded; nothing of the refused try is left behind.
