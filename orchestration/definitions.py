@@ -36,6 +36,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     extractors = load_extractors(settings)
     transform = transform_assets(settings, sources)
     compaction = compact_job(settings, sources)
+    extraction = extract_schedule(settings)  # also without an API: a wrong one is not for the day that there is one
     published_from = [key for key in transform.keys if key.path[0] in PUBLISHED_SCHEMAS]
     return dg.Definitions(
         assets=[
@@ -51,7 +52,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         schedules=[
             daily_schedule(settings),
             compact_schedule(settings, compaction),
-            *([extract_schedule(settings)] if extractors else []),
+            *([extraction] if extractors else []),
         ],
         sensors=[arrival_sensor(settings, sources), alert_sensor(settings), dead_run_sensor()],
         loggers={"progress": progress_logger},

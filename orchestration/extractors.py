@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from orchestration.settings import ROOT, ConfigError, Settings, read_yaml
-from orchestration.sources import Name, load_sources
-from orchestration.strict import Strict
+from orchestration.sources import load_sources
+from orchestration.strict import Name, Strict
 
 START_VALUE = "{incremental.start_value}"
 END_VALUE = "{incremental.end_value}"

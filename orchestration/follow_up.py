@@ -8,8 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from orchestration.reference_lines import day_faults, missing_faults, read_lines, reference_file, refuse
 from orchestration.settings import Settings
-from orchestration.sources import check_zone
-from orchestration.strict import Strict, SurveyType, checked_variable
+from orchestration.strict import Strict, SurveyType, check_zone, checked_variable
 
 HOLIDAYS = ("calendar", "holiday_on", "holiday")
 # A deadline is a matter of days: the calendars of working hours reach as far as the longest one.

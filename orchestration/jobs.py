@@ -14,8 +14,9 @@ from orchestration.landing import BACKFILL, GROUP
 from orchestration.publish import inputs_fingerprint, published_fingerprint
 from orchestration.readers import RefusedFile
 from orchestration.runs import end_dead_runs, failed_by_fault
-from orchestration.settings import Settings
+from orchestration.settings import ConfigError, Settings
 from orchestration.sources import Sources
+from orchestration.strict import variables_file
 
 # What a run of the sensor was started for.
 WANTED = "nps/wanted"
@@ -72,14 +73,23 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def extract_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """The vendors' APIs, in time for the pipeline, once someone switches the schedule on."""
-    return dg.ScheduleDefinition(
-        name="extract_apis",
-        job=EXTRACT,
-        cron_schedule=settings.variables["extract_cron"],
-        execution_timezone=settings.variables["business_time_zone"],
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-    )
+    """The vendors' APIs, in time for the pipeline, once someone switches the schedule on.
+
+    Raises:
+        ConfigError: the variable extract_cron is no schedule to Dagster.
+    """
+    cron = settings.variables["extract_cron"]
+    try:
+        return dg.ScheduleDefinition(
+            name="extract_apis",
+            job=EXTRACT,
+            cron_schedule=cron,
+            execution_timezone=settings.variables["business_time_zone"],
+            default_status=dg.DefaultScheduleStatus.STOPPED,
+        )
+    except dg.DagsterInvalidDefinitionError:
+        path = variables_file(settings.config_dir)
+        raise ConfigError(f'{path}: extract_cron: {cron!r} is no schedule; write one like "0 5 * * *"') from None
 
 
 def arrival_sensor(settings: Settings, sources: Sources) -> dg.SensorDefinition:

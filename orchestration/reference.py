@@ -22,7 +22,6 @@ from orchestration.strict import SurveyType
 from orchestration.themes import check_themes
 
 SURVEY_TYPES = get_args(SurveyType)
-WAVES = ("survey", "month", "quarter", "year")
 ACTIONS = (
     "action_id", "action_name", "starts_on", "survey_type", "segment", "segment_value", "responsible", "description",
 )  # fmt: skip
@@ -44,24 +43,19 @@ def check_reference(settings: Settings) -> None:
     check_follow_up(settings)
     check_contact_rules(settings)
     check_handled_by(settings)
-    check_waves(settings)
+    check_scorecards(settings)
     check_themes(settings)
 
 
-def check_waves(settings: Settings) -> None:
-    """Check the variables waves and scorecard_segments, which the marts make columns of.
+def check_scorecards(settings: Settings) -> None:
+    """Check the variable scorecard_segments, which the marts make columns of.
 
     Raises:
-        ConfigError: one of them names what there is not.
+        ConfigError: it names what is no segment.
     """
-    waves, segments = settings.variables["waves"], settings.variables["scorecard_segments"]
-    if not waves or not set(waves) <= set(SURVEY_TYPES) or not set(waves.values()) <= set(WAVES):
-        raise ConfigError(
-            f"waves: {waves} must be one line or more of {', '.join(SURVEY_TYPES)}, each with {', '.join(WAVES)}"
-        )
     # The last three are columns of the facts whatever the segments are.
     names = [*(segment["name"] for segment in settings.variables["segments"]), "touchpoint", "channel", "language"]
-    if unknown := [name for name in segments if name not in names]:
+    if unknown := [name for name in settings.variables["scorecard_segments"] if name not in names]:
         raise ConfigError(f"scorecard_segments: {', '.join(unknown)} must be among the segments: {', '.join(names)}")
 
 

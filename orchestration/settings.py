@@ -203,7 +203,13 @@ class Settings:
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """The dbt variables: those of dbt_project.yml, overridden by vars.yml, and as_of by NPS_AS_OF."""
+        """The dbt variables: those of dbt_project.yml, overridden by vars.yml, and as_of by NPS_AS_OF.
+
+        Raises:
+            ConfigError: one is unknown, or a plain one is wrong; those that have parts are checked where they are read.
+        """
+        from orchestration.variables import check_variables  # noqa: PLC0415  (their shapes are made of what is here)
+
         variables: dict[str, Any] = read_yaml(DBT_PROJECT_DIR / "dbt_project.yml")["vars"]
         override = self.config_dir / "vars.yml"
         if override.exists():
@@ -213,6 +219,7 @@ class Settings:
                     f"{override}: unknown variable(s) {', '.join(unknown)}; dbt_project/dbt_project.yml lists them all"
                 )
             variables = variables | overrides
+        check_variables(variables, self.config_dir)
         if variables["as_known_at"]:
             raise ConfigError(f"{override}: as_known_at is not for the configuration; use make as-known AT=<moment>")
         if self.as_known_at:

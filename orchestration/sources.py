@@ -11,30 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from expectations.thresholds import read_thresholds
+from orchestration.contact_rules import Advocacy
 from orchestration.segments import Segments
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings, read_yaml
-from orchestration.strict import Strict, checked_variable
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-def check_zone(zone: str) -> str:
-    """The name of a time zone, as it is.
-
-    Raises:
-        ValueError: there is no such zone.
-    """
-    try:
-        ZoneInfo(zone)
-    except Exception:
-        raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin or UTC") from None
-    return zone
-
+from orchestration.strict import Name, Strict, check_zone, checked_variable
 
 # What every engine reads (java_time_format and posix_time_format in macros/engine.sql). Not %Z: CST is three zones.
 DIRECTIVES = "YymdHIMSfpbBaAjz"
@@ -355,6 +339,7 @@ def load_sources(settings: Settings) -> Sources:
         ConfigError: a file, or thresholds.yml, is missing or wrong; the message names the file, the key and the fault.
     """
     checked_variable(settings, "segments", Segments)
+    checked_variable(settings, "advocacy", Advocacy)
     tables: list[Table] = []
     vendors: list[str] = []
     mappings: dict[str, Any] = {}

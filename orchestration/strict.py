@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
 
 SurveyType = Literal["relationship", "transactional", "episodic"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Strict(BaseModel):
@@ -20,9 +23,33 @@ class Strict(BaseModel):
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
+def check_zone(zone: str) -> str:
+    """The name of a time zone, as it is.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
+    try:
+        ZoneInfo(zone)
+    except Exception:
+        raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin or UTC") from None
+    return zone
+
+
 def fault_message(fault: Any) -> str:
     """What pydantic found wrong, in words that need no manual."""
     return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+
+
+def faults_of(error: ValidationError, *within: str) -> dict[str, str]:
+    """What pydantic found wrong by the key it is at, such as answers.key; `within` is where the whole stands."""
+    return {".".join(map(str, (*within, *fault["loc"]))): fault_message(fault) for fault in error.errors()}
+
+
+def variables_file(config_dir: Path) -> Path:
+    """Where the variables are looked for first: vars.yml of the configuration, if it has one."""
+    path = config_dir / "vars.yml"
+    return path if path.exists() else DBT_PROJECT_DIR / "dbt_project.yml"
 
 
 def checked_variable(settings: Settings, name: str, shape: type[Shape]) -> Shape:
@@ -31,10 +58,17 @@ def checked_variable(settings: Settings, name: str, shape: type[Shape]) -> Shape
     Raises:
         ConfigError: it has another; each line of the message names the file, the key and the fault.
     """
+    return checked(variables_file(settings.config_dir), settings.variables[name], shape, name)
+
+
+def checked(path: Path, content: Any, shape: type[Shape], *within: str) -> Shape:
+    """What a file says, at the key `within` or as a whole, which must have this shape.
+
+    Raises:
+        ConfigError: it has another; each line of the message names the file, the key and the fault.
+    """
     try:
-        return shape.model_validate(settings.variables[name])
+        return shape.model_validate(content)
     except ValidationError as error:
-        path = settings.config_dir / "vars.yml"
-        place = path if path.exists() else DBT_PROJECT_DIR / "dbt_project.yml"
-        faults = [(".".join(map(str, (name, *fault["loc"]))), fault_message(fault)) for fault in error.errors()]
-        raise ConfigError("\n".join(f"{place}: {key}: {message}" for key, message in faults)) from None
+        faults = faults_of(error, *within)
+        raise ConfigError("\n".join(f"{path}: {key or 'file'}: {fault}" for key, fault in faults.items())) from None

@@ -9,7 +9,14 @@ import pytest
 
 from orchestration.follow_up import HOLIDAYS, check_follow_up
 from orchestration.handled_by import check_handled_by
-from orchestration.reference import ACTIONS, BENCHMARKS, check_actions, check_benchmarks, check_reference, check_waves
+from orchestration.reference import (
+    ACTIONS,
+    BENCHMARKS,
+    check_actions,
+    check_benchmarks,
+    check_reference,
+    check_scorecards,
+)
 from orchestration.settings import ROOT, ConfigError, Settings
 
 
@@ -112,20 +119,10 @@ def test_a_wrong_follow_up_is_refused(old: str, new: str, fault: str, tmp_path: 
     assert f"{tmp_path}/vars.yml: follow_up.{fault}" in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("variables", "fault"),
-    [
-        ("waves: {}", "waves: {} must be one line or more"),
-        ("waves: {relationship: weekly}", "waves: {'relationship': 'weekly'} must be"),
-        ("waves: {visits: survey}", "waves: {'visits': 'survey'} must be"),
-        ("scorecard_segments: [team]", "scorecard_segments: team must be among the segments: region"),
-    ],
-)
-def test_waves_and_scorecards_name_what_there_is(variables: str, fault: str, tmp_path: Path) -> None:
-    (tmp_path / "vars.yml").write_text(f"{variables}\n")
-    with pytest.raises(ConfigError) as refused:
-        check_waves(Settings(tmp_path, tmp_path))
-    assert str(refused.value).startswith(fault)
+def test_scorecards_name_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "vars.yml").write_text("scorecard_segments: [team]\n")
+    with pytest.raises(ConfigError, match="scorecard_segments: team must be among the segments: region"):
+        check_scorecards(Settings(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize(
