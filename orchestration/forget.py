@@ -28,7 +28,16 @@ from typing import Any
 
 import duckdb
 
-from orchestration.loader import DATA_FILE, flush, lake_lock, name_of, prepare_lake, replace_stored, sha256_of
+from orchestration.loader import (
+    DATA_FILE,
+    MALFORMED_FILE,
+    flush,
+    lake_lock,
+    name_of,
+    prepare_lake,
+    replace_stored,
+    sha256_of,
+)
 from orchestration.readers import literal, literal_path, quoted
 from orchestration.register import registered_loads
 from orchestration.settings import ConfigError, Settings
@@ -42,6 +51,8 @@ _CRMS = {"hubspot", "salesforce"}
 # Shorter keys are numbers like any other, and are looked for in the columns of keys alone.
 _TELLING_KEY = 10
 _CHUNK_BYTES = 16 << 20
+# How links, web pages and East Asian keyboards write what stands in an address and between names.
+_WRITTEN = {"@": ("@", "%40", "&#64;", "\uff20"), " ": (" ", "\u00a0", "&nbsp;")}
 
 
 @dataclass
@@ -57,8 +68,9 @@ class Plan:
 
     @property
     def words(self) -> list[str]:
-        """What no file may hold any more, in lower case."""
-        return [word.lower() for word in (*self.addresses, *self.names)]
+        """What no file may hold any more, in lower case, in each form that others may have written it."""
+        words = [(address, "@") for address in self.addresses] + [(name, " ") for name in self.names]
+        return list(dict.fromkeys(word.lower().replace(sign, form) for word, sign in words for form in _WRITTEN[sign]))
 
     @property
     def telling_keys(self) -> list[str]:
@@ -113,8 +125,8 @@ def erase(settings: Settings, tables: Sequence[Table], plan: Plan) -> None:
         by_key = group_by_lake_table(tables)
         for path in sorted(settings.lake.rglob("*.parquet")):
             place = path.relative_to(settings.lake).parts
-            of_rows = by_key.get((place[1], place[2]), []) if place[0] == "raw" and path.name == DATA_FILE else []
-            _rewrite(connection, path, of_rows, plan)
+            of_rows = by_key.get((place[1], place[2]), []) if place[0] == "raw" else []
+            _rewrite(connection, path, of_rows if path.name in (DATA_FILE, MALFORMED_FILE) else [], plan)
     for path in (settings.warehouse, settings.warehouse.with_suffix(".build.json")):
         path.unlink(missing_ok=True)
     settings.warehouse.with_name(f"{settings.warehouse.name}.wal").unlink(missing_ok=True)
@@ -347,13 +359,16 @@ def _rewrite(connection: duckdb.DuckDBPyConnection, path: Path, tables: Sequence
     keys = sorted({key for keys in plan.keys.values() for key in keys})
     for column in {c for table in tables for c in (*table.person.keys, *table.person.others)} & set(texts):
         conditions.append(f"list_contains($keys, {quoted(column)})")
+    change = _without
+    if path.name == MALFORMED_FILE:  # has few rows
+        change, conditions = _without_line, ["true"]
     if not conditions:
         return
     query = f"select * from {source} where {' or '.join(conditions)}"
     found = connection.execute(query, {"keys": keys} if "$keys" in query else {})
     names = [column[0] for column in found.description or []]
     rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
-    changes = {row["file_row_number"]: changed for row in rows if (changed := _without(row, texts, tables, plan))}
+    changes = {row["file_row_number"]: changed for row in rows if (changed := change(row, texts, tables, plan))}
     if not changes:
         return
     connection.execute(f"create or replace temp table rewritten as from {source}")
@@ -414,6 +429,26 @@ def _without(row: dict[str, Any], texts: Sequence[str], tables: Sequence[Table],
         secret = next(iter((*plan.addresses.values(), *(t for k in plan.keys.values() for t in k.values()))))
         changed["_row_hash"] = hashlib.md5(f"{secret} {row['_row_hash']}".encode(), usedforsecurity=False).hexdigest()
     return changed
+
+
+def _without_line(
+    row: dict[str, Any], texts: Sequence[str], tables: Sequence[Table], plan: Plan
+) -> dict[str, str | None]:
+    """The same of a line that is no row: hidden whole, since nobody knows what else in it is about the person."""
+    changed: dict[str, str | None] = {column: _hide_words(row[column] or "", plan) for column in texts}
+    line = row["raw_row"] or ""
+    table = next((t for t in tables if t.source_system == row["_source_system"]), None)
+    # A score has two digits.
+    keys = [key for key in plan.keys.get(_namespace(table), {}) if len(key) > 2] if table else []
+    named = " ".join(re.findall(r"\w+", line))  # first and last name may be two fields
+    if (
+        changed["raw_row"] != line
+        or _hide_words(named, plan) != named
+        or any(key in line for key in plan.telling_keys)
+        or any(re.search(rf"(?<!\w){re.escape(key)}(?!\w)", line) for key in keys)
+    ):
+        changed["raw_row"] = HIDDEN
+    return {column: new for column, new in changed.items() if new != (row[column] or "")}
 
 
 def _is_emptied(column: str, table: Table) -> bool:
