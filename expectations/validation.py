@@ -6,8 +6,6 @@ to import, so import this module where a guard runs, not where a pipeline is def
 
 from __future__ import annotations
 
-import html
-import json
 import logging
 import os
 import re
@@ -15,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
+from expectations.last_results import READABLE, in_words, page
 from expectations.suites import Check, build_load_check, build_mart_checks
 from expectations.thresholds import Severity, Thresholds, observed_in_words
 from orchestration.readers import quoted
@@ -108,10 +107,7 @@ class CheckResult:
     @property
     def sentence(self) -> str:
         """A failed check in words: what was judged, what was found, what was expected, what to do."""
-        return (
-            f"{self.item or self.table_name}: {self.column_name or self.expectation} is {self.observed_value}, "
-            f"but {self.threshold}. {self.action}"
-        )
+        return f"{in_words(asdict(self))} {self.action}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ def refuse_file(table_name: str, file: str | None, fault: str, thresholds: Thres
         table_name=table_name,
         item=file,
         column_name=None,
-        expectation="file_is_readable",
+        expectation=READABLE,
         severity="block",
         is_success=False,
         observed_value=fault,
@@ -440,92 +436,27 @@ def _stored(result: CheckResult) -> tuple[Any, ...]:
     return tuple(ADDRESS.sub("***", value) if isinstance(value, str) else value for value in values)
 
 
-def build_data_docs(validation: Validation, folder: Path) -> Path:
-    """Write the pages of a guard, and the index over the latest pages of every guard.
+def build_data_docs(validation: Validation, folder: Path) -> None:
+    """Write the pages of a guard in place of those of its run before; the index over them is last_results.write_index.
 
     Nothing on the pages is fetched from anywhere: they read the same on a machine without a network.
-    The result beside each page (.json) is what the index is made of, so guards may run one by one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{validation.suite}-*"):
         stale.unlink()
     for document in validation.documents:
         name = f"{validation.suite}-{document.suite_name.replace(' ', '-')}"
-        (folder / f"{name}.json").write_text(json.dumps(document.to_json_dict(), indent=1), encoding="utf-8")
         with _quiet():
-            page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(document))
-        (folder / f"{name}.html").write_text(_offline(page, document.suite_name), encoding="utf-8")
-    index = folder / "index.html"
-    index.write_text(_index(sorted(folder.glob("*.json"))), encoding="utf-8")
-    return index
+            rendered = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(document))
+        (folder / f"{name}.html").write_text(_offline(rendered, document.suite_name), encoding="utf-8")
 
 
-def _offline(page: str, title: str) -> str:
+def _offline(rendered: str, title: str) -> str:
     """The content of a page of Great Expectations in a head of our own, without what it would fetch."""
-    content = page[page.index("<body>") + len("<body>") : page.index("</body>")]
+    content = rendered[rendered.index("<body>") + len("<body>") : rendered.index("</body>")]
     for element in ("script", "style", "footer"):
         content = re.sub(rf"<{element}\b.*?</{element}>", "", content, flags=re.DOTALL)
     content = re.sub(r"<(?:link|img)\b[^>]*>", "", content)
     # Only links within the page stay; the others lead to pages of a larger site, or to the web.
     content = re.sub(r'<a\b[^>]*href="(?!#)[^"]*"[^>]*>(.*?)</a>', r"\1", content, flags=re.DOTALL)
-    return _page(title, f'<p><a href="index.html">All checks</a></p>{content}')
-
-
-def _index(results: Sequence[Path]) -> str:
-    rows = []
-    for path in results:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        failed = [result for result in document["results"] if not result["success"]]
-        severities = {result["expectation_config"]["meta"]["severity"] for result in failed}
-        colour, state = ("success", "passed")
-        if severities:
-            colour, state = ("danger", "failed") if "block" in severities else ("warning", "warning")
-        rows.append(
-            f'<tr><td><a href="{html.escape(path.stem)}.html">{html.escape(path.stem)}</a></td>'
-            f'<td class="text-{colour}">{state}</td>'
-            f"<td>{document['statistics']['evaluated_expectations']}</td>"
-            f"<td>{'<br>'.join(map(_failure, failed))}</td>"
-            f"<td>{html.escape(str(document['meta']['run_id']['run_time'])[:16].replace('T', ' '))}</td></tr>"
-        )
-    header = "<tr><th>Suite</th><th>State</th><th>Checks</th><th>What failed</th><th>Checked (UTC)</th></tr>"
-    return _page("Data quality", f"<h1>Data quality</h1><table>{header}{''.join(rows)}</table>")
-
-
-def _failure(result: dict[str, Any]) -> str:
-    outcome = result["result"]
-    rows = outcome.get("details", {}).get("unexpected_rows") or outcome.get("partial_unexpected_index_list")
-    examples = _examples(rows or outcome.get("partial_unexpected_list") or [])
-    shown = f"<br><code>{html.escape(examples)}</code>" if examples else ""
-    return html.escape(result["expectation_config"]["description"]) + shown
-
-
-def _page(title: str, content: str) -> str:
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{content}</body></html>"
-    )
-
-
-# Stands in for the stylesheets and scripts that Great Expectations fetches from the web: `:target` opens
-# what its scripts would, and the parts that need them (navigation, filter) are not shown.
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; max-width: 1100px; margin: 2rem auto;
-  padding: 0 1.5rem; }
-h1 { font-size: 1.5rem; } h4, h5, h6, .h6 { font-size: 1rem; font-weight: 600; margin: 0; }
-.navbar, .sticky, .col-lg-2, [hidden], .collapse { display: none; }
-.collapse:target { display: block; }
-.ge-section { border-top: 1px solid #d5dce4; margin-top: 1.5rem; padding-top: 1rem; }
-.alert-secondary { margin-bottom: .75rem; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0;
-  border-bottom: 1px solid #e6eaef; }
-td { overflow-wrap: break-word; } td td, td th { font-size: .85rem; padding-right: .6rem; }
-th { font-size: .8rem; color: #5a6876; overflow-wrap: normal; }
-.badge { background: #eef1f5; border-radius: 3px; padding: 0 .35rem; font-size: .9em; }
-.text-danger { color: #b3261e; font-weight: 600; } .text-success { color: #1b7f4b; font-weight: 600; }
-.text-warning { color: #9a6700; font-weight: 600; }
-.fa-times::before { content: "\\2717"; } .fa-check-circle::before { content: "\\2713"; }
-.fa-exclamation-triangle::before { content: "!"; } .fas { font-style: normal; }
-pre, code { white-space: pre-wrap; font-size: .85rem; } a { color: #0b57d0; }
-"""
+    return page(title, f'<p><a href="index.html">All checks</a></p>{content}')

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-import duckdb
 from pydantic import Field, ValidationError
 
+from expectations.last_results import in_words, last_results
 from orchestration.faults import explained
 from orchestration.loader import flush
 from orchestration.served_file import ask
@@ -257,40 +257,17 @@ def _failed_runs(settings: Settings, configuration: Configuration) -> Iterator[C
 
 def _failed_checks(settings: Settings, configuration: Configuration) -> Iterator[Cause]:
     """The checks that failed when their suite ran last."""
-    results = settings.check_results
-    if not any(results.glob("*/*.parquet")):
-        return
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            """
-            with results as (
-                select * from read_parquet($files, union_by_name = true, hive_partitioning = false)
-            ),
-
-            latest as (
-                select suite, arg_max(run_id, checked_at) as run_id from results group by suite
-            )
-
-            select
-                suite, table_name, coalesce(item, ''), coalesce(column_name, ''), expectation, severity, observed_value,
-                threshold, owner, action, run_id
-            from results
-            inner join latest using (suite, run_id)
-            where not is_success
-            order by all
-            """,
-            {"files": f"{results}/*/*.parquet"},
-        ).fetchall()
-    for suite, table, item, column, expectation, severity, observed, threshold, owner, action, run_id in rows:
-        event = EVENT_OF_FIGURE.get(column, "failed_check" if severity == "block" else None)
-        if event is None:
+    for result in last_results(settings.check_results):
+        table, item, column = result["table_name"], result["item"] or "", result["column_name"] or ""
+        event = EVENT_OF_FIGURE.get(column, "failed_check" if result["severity"] == "block" else None)
+        if result["is_success"] or event is None:
             continue
-        what, of = column or expectation, item or table
+        link = f"{configuration.dagster}/runs/{result['run_id']}"
         yield Cause(
             event,
-            (suite, table, item, column, expectation),
-            f"{event.replace('_', ' ')}: {of}: {what}",
-            f"{of}: {what} is {observed}, but {threshold}.\n{action} ({owner})\n{configuration.dagster}/runs/{run_id}",
+            (result["suite"], table, item, column, result["expectation"]),
+            f"{event.replace('_', ' ')}: {item or table}: {column or result['expectation']}",
+            f"{in_words(result)}\n{result['action']} ({result['owner']})\n{link}",
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from expectations.last_results import write_index
 from expectations.thresholds import read_thresholds
 from orchestration import loader
 from orchestration.extractors import Extractor
@@ -99,6 +100,7 @@ def _judge(
     """Run the guard over the staged files and write its results and the unreadable files; what it refuses, by table."""
     refused: dict[tuple[str, str], set[str]] = defaultdict(set)
     if not staged and not unreadable:
+        write_index(settings.check_results, settings.data_docs, run_id)  # that there is none
         return refused
     # Great Expectations takes two seconds to import; a run without new files does without.
     from expectations import validation  # noqa: PLC0415
@@ -126,8 +128,8 @@ def _judge(
         for table, file, fault in unreadable
     ]
     validation.write_results([*outcome.checks, *refusals], settings.check_results)
-    if staged:
-        validation.build_data_docs(outcome, settings.data_docs)
+    validation.build_data_docs(outcome, settings.data_docs)
+    write_index(settings.check_results, settings.data_docs, run_id)
     keys = {".".join(table.key): table.key for table, _ in staged}
     for check in outcome.checks:
         key = keys[check.table_name]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import duckdb
 
+from expectations.last_results import write_index
 from expectations.thresholds import FIGURES, read_thresholds
 from orchestration.loader import LAKE_POOL, hold_lake
 from orchestration.settings import Settings
@@ -105,6 +106,7 @@ def mart_checks(settings: Settings) -> dg.AssetChecksDefinition:
         outcome = validation.validate_marts(settings.warehouse, read_thresholds(settings), context.run.run_id)
         validation.write_results(outcome.checks, settings.check_results)
         validation.build_data_docs(outcome, settings.data_docs)
+        write_index(settings.check_results, settings.data_docs, context.run.run_id)
         stamp = BuildStamp(settings)
         if outcome.blocking:
             stamp.withdraw()

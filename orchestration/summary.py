@@ -14,16 +14,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from expectations.last_results import SUITES, in_words
+from orchestration.served_file import named_rows
 from orchestration.settings import ROOT, Settings
 
 WIDTH = 80
 TREND_PERIODS = 8
 SCALE_WIDTH = 37  # characters for −100..100; odd, so that 0 has one of its own
-SUITES = {
-    "loads": "new files (Great Expectations)",
-    "dbt": "models (dbt tests)",
-    "marts": "marts (Great Expectations)",
-}
 
 
 def print_summary(settings: Settings, console: Console) -> None:
@@ -165,30 +162,22 @@ def _decisions(connection: duckdb.DuckDBPyConnection) -> Panel:
 
 
 def _checks(connection: duckdb.DuckDBPyConnection) -> Panel:
-    rows = _rows(
+    rows = named_rows(
         connection,
         """
-        select suite, is_success, severity, coalesce(item, table_name),
-            if(suite = 'dbt', expectation, coalesce(column_name, expectation)),
-            observed_value, threshold, action
         from quality.quality_check_results
         where run_id = (select run_id from quality.publication)
         """,
     )
     table = _table("checks of the run", "passed>", "failed>")
     for suite, name in SUITES.items():
-        outcomes = [row[1] for row in rows if row[0] == suite]
+        outcomes = [row["is_success"] for row in rows if row["suite"] == suite]
         failed = outcomes.count(False)
         table.add_row(name, f"{outcomes.count(True):,}", Text(f"{failed:,}", style="bold yellow" if failed else ""))
     failures = [
-        Text(
-            f"{severity}: {what}: {observed}. {action}"
-            if suite == "dbt"
-            else f"{severity}: {item}: {what} is {observed}, but {threshold}. {action}",
-            style="yellow",
-        )
-        for suite, is_success, severity, item, what, observed, threshold, action in rows
-        if not is_success
+        Text(f"{row['severity']}: {in_words(row)} {row['action']}", style="yellow")
+        for row in rows
+        if not row["is_success"]
     ]
     return _panel("Quality", table, *([""] if failures else []), *failures)
 

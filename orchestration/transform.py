@@ -17,6 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from expectations.last_results import write_index
 from orchestration.documentation import table_page
 from orchestration.faults import Build, last_build
 from orchestration.loader import LAKE_POOL, flush, hold_lake, verify_loads
@@ -146,6 +147,7 @@ def transform_assets(settings: Settings, sources: Sources) -> dg.AssetsDefinitio
         finally:
             results = dbt_test_results(target, run_id=context.run_id)
             validation.write_results(results, settings.check_results)
+            write_index(settings.check_results, settings.data_docs, context.run_id)
 
     return dbt_build
 

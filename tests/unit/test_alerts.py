@@ -46,6 +46,16 @@ PASSED = CheckResult(
 )
 CHECKS = {
     "blocking": replace(PASSED, is_success=False),
+    "unreadable": replace(
+        PASSED,
+        table_name="shop.answers",
+        item="shop/a.csv",
+        column_name=None,
+        expectation="file_is_readable",
+        is_success=False,
+        observed_value="shop/a.csv: missing column(s) score",
+        threshold="every new file can be read whole",
+    ),
     "reported": replace(PASSED, column_name="malformed_share", severity="warn", is_success=False),
     "late": replace(PASSED, column_name="load_age_hours", item="delighted", severity="warn", is_success=False),
     "rate": replace(PASSED, column_name="response_rate", item="episodic", severity="warn", is_success=False),
@@ -151,6 +161,12 @@ def test_each_cause_is_told_once_to_whom_it_concerns(company: Company, monkeypat
         company.run("late")
         company.run("late", "blocking")
         assert [title for title, _ in mailed[3:]] == ["failed check: marts.fct_nps_responses: score"]
+
+        # The fault of a file is a sentence of its own.
+        company.run("late", "unreadable")
+        assert mailed[4][0] == "failed check: shop/a.csv: file_is_readable"
+        said = " ".join(mailed[4][1].split())
+        assert said.startswith("shop/a.csv: missing column(s) score. Correct it. (data engineering) https"), said
 
         # The next month is another cause, a rise is none.
         company.publish(

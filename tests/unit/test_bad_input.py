@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from expectations import validation
+from expectations.thresholds import read_thresholds
 from orchestration.ingest import load_new_files
 from orchestration.register import registered_loads
 from orchestration.settings import ROOT, Settings
@@ -154,6 +158,32 @@ def test_an_absent_required_delivery_is_in_the_check_results(tmp_path: Path) -> 
     [(file, what, severity, observed)] = run(settings, "run")
     assert (file, what, severity) == (None, "file_is_readable", "block")
     assert "no file matches shop/*" in str(observed)
+
+
+def test_the_quality_page_tells_a_refused_file_and_later_that_none_came_since(tmp_path: Path) -> None:
+    settings = Settings(config_dir=ROOT, data_dir=tmp_path)
+    (settings.landing / "shop").mkdir(parents=True)
+    page = settings.data_docs / "index.html"
+    good, bad = (settings.landing / "shop" / name for name in ("good.csv", "bad.csv"))
+    good.write_bytes(changed())
+    run(settings, "first")
+    assert ">passed<" in page.read_text() and "loads-new-files.html" in page.read_text()
+
+    bad.write_bytes(changed(score=""))
+    found = validation.refuse_file("marts.t", None, "rows: 2", read_thresholds(settings), "second")
+    warning = replace(found, suite="dbt", expectation="unique_t", severity="warn")
+    validation.write_results([warning], settings.check_results)
+    run(settings, "second")
+    text = page.read_text()
+    assert ">failed<" in text and ">warning<" in text and "unique_t: rows: 2. " in text
+    [fault] = [line for line in re.findall(r"<p>(.*?)</p>", text) if "bad.csv" in line]
+    assert fault.startswith("shop/bad.csv: missing column(s) score") and "file_is_readable" not in fault
+    assert "Do what the message says" in fault and "No new file was found since" not in text
+    assert not (settings.data_docs / "loads-new-files.html").exists()  # it was about a file of an earlier run
+
+    bad.unlink()
+    run(settings, "third")
+    assert ">failed<" in page.read_text() and "No new file was found since" in page.read_text()
 
 
 CELL = st.text(alphabet='0159,"\n\r;\\ é', max_size=6)
