@@ -252,7 +252,7 @@ def _themes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def _unresolved_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Cases that are not resolved, overdue ones first."""
+    """Cases that are not resolved, overdue ones first, of these the one that has been due longest."""
     return named_rows(
         connection,
         """
@@ -264,6 +264,6 @@ def _unresolved_cases(connection: duckdb.DuckDBPyConnection) -> list[Row]:
             on cases.account_id = accounts.account_id and accounts.owner_id in (from domain)
         where cases.owner_id in (from domain) and cases.state <> 'resolved'
         order by
-            case cases.state when 'overdue' then 0 when 'open' then 1 else 2 end, cases.due_at desc, cases.response_id
+            case cases.state when 'overdue' then 0 when 'open' then 1 else 2 end, cases.due_at, cases.response_id
         """,
     )

@@ -195,6 +195,22 @@ def test_unresolved_cases_are_shown_where_there_are_any(published: Settings) -> 
         *("Acme", "1", "contacted", "2025-07-03 16:00"),
     ]
     assert "What detractors of the last year write about: speed (2), price (1)." in parsed.texts
+    assert any(text.endswith("published 2025-07-01 09:00 (America/New_York)") for text in parsed.texts)
+    assert parsed.texts[-1].endswith("Times are those of America/New_York.")
+
+    with duckdb.connect(published.serving) as connection:
+        connection.execute("""
+            insert into marts.detractor_recovery
+            select
+                day::text, 'a1', 'm', 'overdue', 1, timestamp '2025-06-01 20:00:00' + to_days(day), null,
+                date '2025-06-01'
+            from range(21, 25) as days (day)
+        """)
+    _, parsed = page(published, "m")
+    first = parsed.texts.index("Unresolved cases: 5 of 7, longest overdue first") + 5
+    assert [text[:10] for text in parsed.texts[first + 3 : first + 20 : 4]] == [
+        *("2025-06-12", "2025-06-22", "2025-06-23", "2025-06-24", "2025-06-25"),
+    ]
 
 
 def test_an_owner_nobody_answered_has_a_page_and_an_unknown_one_none(published: Settings) -> None:
