@@ -509,7 +509,16 @@ with asked as (
         survey,
         channel,
         epoch_second(created_at) as sent_at,
-        epoch_second(delivered_at) as delivered_at,
+        -- What was opened, begun or answered arrived, whatever the tool says.
+        coalesce(
+            epoch_second(delivered_at),
+            case
+                when
+                    epoch_second(opened_at) is not null or epoch_second(started_at) is not null
+                    or id in (select source_invitation_id from work.answered)
+                    then epoch_second(created_at)
+            end
+        ) as delivered_at,
         epoch_second(opened_at) as opened_at,
         epoch_second(started_at) as started_at
     from raw_requests

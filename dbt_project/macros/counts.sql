@@ -1,5 +1,21 @@
 {#- The counts that the period marts are made of; every mart sums these and no other. -#}
 
+{#-
+    When an invitation reached somebody: when its tool says that it was delivered. Where the tool does not say so, an
+    invitation that was opened, begun or answered did arrive, at the earliest when it was sent: else more would be
+    answered than delivered. `answered` is a row of int_invitation_answers, or none.
+-#}
+{% macro reached_at(asked, answered) -%}
+    coalesce(
+        {{ asked }}.delivered_at,
+        case
+            when coalesce({{ asked }}.opened_at, {{ asked }}.started_at) is not null or {{ answered }}.response_id is not null
+                then {{ asked }}.sent_at
+        end
+    )
+{%- endmacro %}
+
+
 {#- Of invitations, by the day they were sent. Ineligible ones were never asked and are in none of the others. -#}
 {% macro invitation_counts() -%}
     {{- return({

@@ -173,7 +173,12 @@ def compute(raw: Path, reference: Path, loaded_at: datetime) -> Figures:
         if known is None or sent is None or people.get(request["person"], "").split("@")[-1] in staff:
             continue
         values = segments(request["person"], known, request["channel"], None, sent)
-        is_delivered = bool(request["delivered_at"])
+        is_delivered = bool(
+            request["delivered_at"]
+            or request["opened_at"]
+            or request["started_at"]
+            or request["id"] in answered_requests
+        )
         add(
             known,
             values,

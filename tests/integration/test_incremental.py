@@ -147,7 +147,8 @@ class Company(Builder):
         """In one table after the other, rows delivered again with a value of another row in some column.
 
         That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
-        moves times, repeats answers and takes back what a batch before had changed. Some contacts and accounts are
+        moves times, repeats answers and takes back what a batch before had changed. Some invitations bounced, though they
+        were answered, or will be. Some contacts and accounts are
         merged, or no longer, among so few that chains and circles come of it, and the shop's answers name some of
         these. Comments name people who were delivered, or will be.
         """
@@ -163,6 +164,9 @@ class Company(Builder):
                 for row in self.random.sample(rows, min(12, len(rows))):
                     column = self.random.choice(list(row))
                     writer.writerow(row | {column: self.random.choice(rows)[column]})
+                if folder.name == "survey_requests":
+                    for row in self.random.sample(rows, 60):
+                        writer.writerow(row | {"delivered_at": "", "opened_at": "", "started_at": ""})
                 names += [row["name"] for row in rows if folder.name in ("contact", "user")]
                 if folder.name in ("contact", "account"):
                     keys[folder.name] = [row["id"] for row in rows[:30]]

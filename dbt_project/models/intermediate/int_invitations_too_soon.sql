@@ -9,7 +9,8 @@
 {%- set beginning = "timestamp '1900-01-01'" %}
 {%- set longest_rest = var('contact_rules').days_between.values() | max %}
 {%- set columns = [
-    'invitation_id', 'source_system', 'source_survey_id', 'respondent_key', 'sent_at', 'delivered_at',
+    'invitation_id', 'source_system', 'source_survey_id', 'respondent_key', 'sent_at', 'delivered_at', 'opened_at',
+    'started_at',
 ] %}
 {%- set first_at = asked_once(
     'select min(cast(changed_value as timestamp)) from ' ~ changed('int_invitations', quarter_hour('sent_at'))
@@ -19,6 +20,15 @@
 
 with
 {%- if is_incremental() %}
+proven as (
+    select respondent_key
+    from
+        {{ rows_of(
+            ref('int_invitations'), 'invitation_id', changed('int_invitation_answers', 'invitation_id'),
+            columns=['invitation_id', 'respondent_key'], condition='delivered_at is null'
+        ) }} as invited
+),
+
 people as (
     select
         contact_id,
@@ -37,6 +47,16 @@ people as (
                 ref('int_respondents'), 'respondent_key', changed('int_invitations', 'respondent_key'),
                 columns=['respondent_key', 'contact_id']
             ) }} as invited
+        union all
+        -- By an answer it turns out that an invitation arrived.
+        select
+            contact_id,
+            {{ beginning }} as judged_since
+        from
+            {{ rows_of(
+                ref('int_respondents'), 'respondent_key', 'select respondent_key from proven',
+                columns=['respondent_key', 'contact_id']
+            ) }} as answering
     ) as touched
     group by contact_id
 ),
@@ -83,6 +103,18 @@ surveys as (
     select * from {{ ref('surveys') }}
 ),
 
+-- Of most invitations the tool says that they arrived.
+{%- set undelivered = 'select invitation_id from invitations where delivered_at is null' %}
+
+answered as (
+    select
+        invitation_id,
+        response_id
+    from
+        {{ concerned(ref('int_invitation_answers'), 'invitation_id', undelivered, ['invitation_id', 'response_id']) }}
+    where invitation_id in ({{ undelivered }})
+),
+
 -- What reached a person, read by itself: wide rows are dear to rank.
 reached as (
     select
@@ -96,7 +128,8 @@ reached as (
             invitations.source_system = surveys.source_system
             and invitations.source_survey_id = surveys.source_survey_id
     inner join respondents on invitations.respondent_key = respondents.respondent_key
-    where invitations.delivered_at is not null
+    left join answered on invitations.invitation_id = answered.invitation_id
+    where {{ reached_at('invitations', 'answered') }} is not null
 ),
 
 -- When others had reached the person before, in one order for every type: by the person's hash and the time alone,

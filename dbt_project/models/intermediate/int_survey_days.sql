@@ -59,9 +59,8 @@ final as (
         {%- endfor %}
     from counts
     group by survey_id, survey_type, count_date
-    -- Where the last answer and delivered invitation left, a full build has nothing to tell either. An invitation that
-    -- bounced may be answered all the same.
-    having sum(delivered) + sum(answered) + sum(responses) > 0
+    -- Where the last answer and delivered invitation left, a full build has nothing to tell either.
+    having sum(delivered) + sum(responses) > 0
 )
 
 {{ with_removed_keys('final', 'count_date') }}

@@ -107,7 +107,7 @@ found as (
         {{ account_match_rule('asked') }} as account_match_rule,
         asked.sent_at,
         days.business_date as sent_date,
-        asked.delivered_at,
+        {{ reached_at('asked', 'answered') }} as delivered_at,
         asked.opened_at,
         asked.started_at,
         answered.submitted_at as responded_at,
@@ -124,7 +124,7 @@ found as (
             when days.business_date < surveys.starts_on or days.business_date > surveys.ends_on then 'ineligible'
             when answered.decision = 'counted' then 'answered'
             when answered.decision = 'partial' then 'partial'
-            when asked.delivered_at is null then 'bounced'
+            when {{ reached_at('asked', 'answered') }} is null then 'bounced'
             when
                 opt_outs.opted_out_at >= asked.sent_at
                 and opt_outs.opted_out_at < {{ add_hours('asked.sent_at', var('opt_out_window_days') * 24) }}
@@ -132,7 +132,7 @@ found as (
             else 'silent'
         end as outcome,
         case
-            when asked.delivered_at is not null and respondents.contact_id is not null
+            when {{ reached_at('asked', 'answered') }} is not null and respondents.contact_id is not null
                 then too_soon.invitation_id is null and coalesce(opt_outs.opted_out_at > asked.sent_at, true)
         end as is_within_contact_rules
     from asked
