@@ -11,6 +11,9 @@
     'not_eligible': 'ineligible',
 } %}
 
+{#- Who answered had opened and begun: where fewer did, not every tool tracks it, and the rate is not known. -#}
+{%- set knows_opened, knows_started = 'opened >= answered + partial', 'started >= answered + partial' %}
+
 with cells as (
     select
         *,
@@ -33,10 +36,10 @@ final as (
         {%- endfor %}
         silent,
         {{ rate('delivered', 'invited') }} as delivery_rate,
-        {{ rate('opened', 'delivered') }} as open_rate,
-        {{ rate('started', 'delivered') }} as start_rate,
+        case when {{ knows_opened }} then {{ rate('opened', 'delivered') }} end as open_rate,
+        case when {{ knows_started }} then {{ rate('started', 'delivered') }} end as start_rate,
         {{ rate('answered', 'delivered') }} as response_rate,
-        {{ rate('answered', 'started') }} as completion_rate,
+        case when {{ knows_started }} then {{ rate('answered', 'started') }} end as completion_rate,
         {%- for number in range(1, 7) %}
         {{ aapor_rate(number, aapor) }} as aapor_rr{{ number }}{{ ',' if not loop.last }}
         {%- endfor %}
