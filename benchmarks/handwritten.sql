@@ -1316,7 +1316,8 @@ with_scores as (
         coalesce(nps(promoters, detractors, responses), nps(promoters_0, detractors_0, responses_0)) as score,
         coalesce(nps(promoters_0, detractors_0, responses_0), nps(promoters, detractors, responses)) as score_0,
         nps(total_promoters, total_detractors, total_responses) as total_score,
-        nps(total_promoters_0, total_detractors_0, total_responses_0) as total_score_0
+        nps(total_promoters_0, total_detractors_0, total_responses_0) as total_score_0,
+        least(total_responses, total_responses_0) >= 10 as is_enough
     from totals
     where total_responses > 0 and total_responses_0 > 0 and responses + responses_0 > 0
 )
@@ -1325,13 +1326,13 @@ select
     survey_type, period_grain, period_start, period_end, segment, segment_value,
     responses,
     responses_0 as previous_responses,
-    points(total_score) as total_nps,
-    points(total_score_0) as previous_total_nps,
-    points(total_score - total_score_0) as total_change,
-    points((share_0 + share) / 2e0 * (score - score_0)) as rate_effect,
-    points((share - share_0) * (score_0 + score - total_score_0 - total_score) / 2e0) as mix_effect,
-    points(100e0 * (1e0 * promoters / total_responses - 1e0 * promoters_0 / total_responses_0)) as promoter_gain,
-    points(100e0 * (1e0 * detractors_0 / total_responses_0 - 1e0 * detractors / total_responses)) as detractor_loss
+    case when is_enough then points(total_score) end as total_nps,
+    case when is_enough then points(total_score_0) end as previous_total_nps,
+    case when is_enough then points(total_score - total_score_0) end as total_change,
+    case when is_enough then points((share_0 + share) / 2e0 * (score - score_0)) end as rate_effect,
+    case when is_enough then points((share - share_0) * (score_0 + score - total_score_0 - total_score) / 2e0) end as mix_effect,
+    case when is_enough then points(100e0 * (1e0 * promoters / total_responses - 1e0 * promoters_0 / total_responses_0)) end as promoter_gain,
+    case when is_enough then points(100e0 * (1e0 * detractors_0 / total_responses_0 - 1e0 * detractors / total_responses)) end as detractor_loss
 from with_scores;
 
 create temp table populations as

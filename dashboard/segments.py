@@ -76,12 +76,7 @@ def decomposition(published: Published, filters: Filters, segment: str) -> pd.Da
         from marts.nps_change_decomposition
         where
             survey_type = $survey_type and period_grain = $grain and period_start = $start and segment = $segment
-            and exists (  -- whether both scores of the whole have enough answers
-                select 1 from marts.nps_by_segment_period as whole
-                where
-                    whole.survey_type = $survey_type and whole.period_grain = $grain and whole.period_start = $start
-                    and whole.segment = 'all' and whole.nps_change is not null
-            )
+            and total_change is not null
         order by abs(rate_effect) + abs(mix_effect) desc, segment_value
         """,
         **filters.period,

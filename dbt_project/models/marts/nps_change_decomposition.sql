@@ -53,6 +53,17 @@ scored as (
         and responses + responses_0 > 0
 ),
 
+-- Two anecdotes differ by nothing that could be explained.
+{%- set effects = {
+    'total_nps': 'total_score',
+    'previous_total_nps': 'total_score_0',
+    'total_change': 'total_score - total_score_0',
+    'rate_effect': '(share_0 + share) / 2e0 * (score - score_0)',
+    'mix_effect': '(share - share_0) * (score_0 + score - total_score_0 - total_score) / 2e0',
+    'promoter_gain': '100e0 * (1e0 * promoters / total_responses - 1e0 * promoters_0 / total_responses_0)',
+    'detractor_loss': '100e0 * (1e0 * detractors_0 / total_responses_0 - 1e0 * detractors / total_responses)',
+} %}
+
 final as (
     select
         survey_type,
@@ -63,15 +74,12 @@ final as (
         segment_value,
         responses,
         responses_0 as previous_responses,
-        {{ points('total_score') }} as total_nps,
-        {{ points('total_score_0') }} as previous_total_nps,
-        {{ points('total_score - total_score_0') }} as total_change,
-        {{ points('(share_0 + share) / 2e0 * (score - score_0)') }} as rate_effect,
-        {{ points('(share - share_0) * (score_0 + score - total_score_0 - total_score) / 2e0') }} as mix_effect,
-        {{ points('100e0 * (1e0 * promoters / total_responses - 1e0 * promoters_0 / total_responses_0)') }}
-            as promoter_gain,
-        {{ points('100e0 * (1e0 * detractors_0 / total_responses_0 - 1e0 * detractors / total_responses)') }}
-            as detractor_loss
+        {%- for name, expression in effects.items() %}
+        case
+            when least(total_responses, total_responses_0) >= {{ var('evidence_minimum').interval }}
+                then {{ points(expression) }}
+        end as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from scored
 )
 
