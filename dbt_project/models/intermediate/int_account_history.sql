@@ -51,6 +51,7 @@ final as (
             when row_number() over (partition by account_id order by changed_at) = 1 then timestamp '1900-01-01'
             else changed_at
         end as valid_from,
+        changed_at as known_from,
         coalesce(
             lead(changed_at) over (partition by account_id order by changed_at), timestamp '9999-12-31'
         ) as valid_to,

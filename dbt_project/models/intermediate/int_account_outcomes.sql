@@ -1,7 +1,7 @@
 -- Grain: one account, survey type and category of its answers: whether its last answer is one, after how many of the
 -- quarters that ended with one it was still a customer, and which sales came after one. In an incremental build those
 -- accounts are looked at again that a batch touched, or an answer of which is old enough now.
--- depends_on: {{ ref('dim_accounts') }}, {{ ref('int_account_history') }}
+-- depends_on: {{ ref('dim_accounts') }}
 {{ config(
     materialized = 'incremental',
     unique_key = 'account_id',
@@ -62,16 +62,20 @@ last_answers as (
 history as (
     select
         account_id,
+        known_from,
         valid_from,
         valid_to
-    from {{ ref('dim_account_history') }}
+    from {{ ref('int_account_history') }}
     where
         is_customer
+        and not coalesce(is_deleted, false)
         {%- if is_incremental() %}
         and account_id in ({{ affected }})
         {%- endif %}
 ),
 
+-- What an account was before it was first seen is not known: taken from its first state, who had left by then would be
+-- missing among those who answered, and all others would have stayed.
 stayed as (
     select
         last_answers.account_id,
@@ -86,7 +90,7 @@ stayed as (
     left join history as then_customers
         on
             last_answers.account_id = then_customers.account_id
-            and last_answers.answered_at >= then_customers.valid_from
+            and last_answers.answered_at >= then_customers.known_from
             and last_answers.answered_at < then_customers.valid_to
             and last_answers.observed_date <= last_day.last_date
     left join history as later_customers
