@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
 import yaml
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from orchestration.settings import ConfigError, Settings, read_yaml
 from orchestration.strict import Strict, fault_message
+from orchestration.surveys import read_surveys
 
 Severity = Literal["block", "warn"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -262,7 +261,7 @@ def read_thresholds(settings: Settings) -> Thresholds:
     """Read thresholds.yml, and hold it against the surveys, segments and sources of the configuration.
 
     Raises:
-        ConfigError: the file is missing or wrong; each line of the message names the file, the line,
+        ConfigError: the file, or surveys.csv, is missing or wrong; each line of the message names the file, the line,
             the key and the fault.
     """
     path = settings.thresholds
@@ -286,9 +285,10 @@ def read_thresholds(settings: Settings) -> Thresholds:
 
 def _unknown_names(thresholds: Thresholds, settings: Settings) -> Iterator[Fault]:
     """Exceptions for what does not exist. Values of a segment are data: nobody knows them before a run."""
-    catalogue = settings.config_dir / "seeds" / "reference" / "surveys.csv"
+    # Nothing else here needs the catalogue, which an extraction does without.
+    surveys = {row["survey_id"] for row in read_surveys(settings)} if thresholds.surveys else set()
     listed: Mapping[str, tuple[set[str], str]] = {
-        "surveys": (set(_column(catalogue, "survey_id")), "seeds/reference/surveys.csv"),
+        "surveys": (surveys, "seeds/reference/surveys.csv"),
         "segments": ({segment["name"] for segment in settings.variables["segments"]}, "`segments:` of dbt_project.yml"),
         "sources": (set(settings.variables["sources"]), "`sources:` of dbt_project.yml"),
     }
@@ -296,13 +296,6 @@ def _unknown_names(thresholds: Thresholds, settings: Settings) -> Iterator[Fault
         for name in getattr(thresholds, scope):
             if name not in known:
                 yield (scope, name), f"no such {scope[:-1]}; {place} lists {', '.join(sorted(known)) or 'none'}"
-
-
-def _column(path: Path, name: str) -> list[str]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [row[name] for row in csv.DictReader(file) if row.get(name)]
 
 
 def _crossed_bounds(thresholds: Thresholds) -> Iterator[Fault]:

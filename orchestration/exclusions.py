@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from orchestration.reference_lines import day_faults, read_lines, reference_file, refuse
+from orchestration.reference_lines import day_faults, padded_faults, read_lines, reference_file, refuse
 from orchestration.settings import Settings
+from orchestration.surveys import read_surveys, source_faults, source_names
 
 COLUMNS = (
     "source_system", "source_response_id", "field", "pattern", "starts_on", "ends_on", "effect", "reason",
@@ -25,12 +25,9 @@ def check_exclusions(settings: Settings) -> None:
         ConfigError: the file is missing or wrong; each line of the message names the file, the line and the fault.
     """
     path = reference_file(settings, "exclusions.csv")
-    with reference_file(settings, "surveys.csv").open(encoding="utf-8-sig", newline="") as lines:
-        catalogue = [(row["source_system"], row["survey_id"]) for row in csv.DictReader(lines)]
+    catalogue = [(row["source_system"], row["survey_id"]) for row in read_surveys(settings)]
     rows, faults = read_lines(path, COLUMNS)
-    # A rule of a source that is switched off has nothing to exclude.
-    known = (file.stem for file in (settings.config_dir / "sources").glob("*.yml"))
-    sources = sorted({*settings.variables["sources"], *known})
+    sources = source_names(settings)
     with duckdb.connect() as engine:
         for line, rule in rows:
             faults += [(line, fault) for fault in _rule_faults(rule, sources, catalogue, engine)]
@@ -44,8 +41,7 @@ def _rule_faults(
     engine: duckdb.DuckDBPyConnection,
 ) -> Iterator[str]:
     source, key, pattern = rule["source_system"], rule["source_response_id"], rule["pattern"]
-    if source and source not in sources:
-        yield f"source_system {source!r} has no file in sources/; there are {', '.join(sources)}"
+    yield from source_faults(rule, sources)
     if bool(key) == bool(pattern):
         yield "write either source_response_id (one answer) or field and pattern (all that match)"
     elif key:
@@ -57,6 +53,7 @@ def _rule_faults(
         yield f"field {rule['field']!r} must be one of {', '.join(FIELDS)}"
     else:
         yield from _pattern_faults(rule["field"], pattern, [s for of, s in surveys if source in ("", of)], engine)
+    yield from padded_faults(rule, "source_response_id")
     yield from day_faults(rule, "starts_on", "ends_on", "approved_on")
     if rule["effect"] not in EFFECTS:
         yield f"effect {rule['effect']!r} must be one of {', '.join(EFFECTS)}"

@@ -13,7 +13,6 @@ become random tokens, the same everywhere, so that every decision stays what it 
 from __future__ import annotations
 
 import contextlib
-import csv
 import gzip
 import hashlib
 import json
@@ -39,6 +38,7 @@ from orchestration.loader import (
     sha256_of,
 )
 from orchestration.readers import literal, literal_path, quoted
+from orchestration.reference import staff_domains
 from orchestration.register import registered_loads
 from orchestration.settings import ConfigError, Settings
 from orchestration.sources import Table, group_by_lake_table
@@ -191,7 +191,7 @@ def _find(
         raise ConfigError(f"{person}: nobody in the lake has this e-mail address, key or contact_id")
     telling = [name for name in sorted(names) if " " in name or _is_number(name)]
     token = f"{TOKEN}{secrets.token_hex(8)}"
-    staff = _staff_domains(settings)
+    staff = staff_domains(settings)
     tokens = {address: f"{token}-{n}" for n, address in enumerate(sorted(addresses))}
     plan = Plan(
         person=hashed,
@@ -336,12 +336,6 @@ def _address(text: Any) -> str | None:
 
 def _is_number(text: Any) -> bool:
     return bool(text) and bool(re.fullmatch(r"[\d\s()+./-]{7,}", str(text)))
-
-
-def _staff_domains(settings: Settings) -> set[str]:
-    path = settings.config_dir / "seeds" / "reference" / "staff_domains.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["domain"].strip().lower() for row in csv.DictReader(file)}
 
 
 # -------------------------------------------------------------------------------------------- rewriting

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import get_args
 
 from orchestration.contact_rules import check_contact_rules
 from orchestration.exclusions import check_exclusions
@@ -12,16 +11,18 @@ from orchestration.handled_by import check_handled_by
 from orchestration.reference_lines import (
     day_faults,
     missing_faults,
+    padded_faults,
     read_lines,
     reference_file,
     refuse,
     repeated_faults,
 )
 from orchestration.settings import ConfigError, Settings
-from orchestration.strict import SurveyType
+from orchestration.surveys import SURVEY_TYPES, read_surveys, source_faults, source_names
 from orchestration.themes import check_themes
 
-SURVEY_TYPES = get_args(SurveyType)
+DOMAINS = ("domain", "why")
+ALIASES = ("source_system", "account_alias", "account_id")
 ACTIONS = (
     "action_id", "action_name", "starts_on", "survey_type", "segment", "segment_value", "responsible", "description",
 )  # fmt: skip
@@ -37,6 +38,9 @@ def check_reference(settings: Settings) -> None:
     Raises:
         ConfigError: a file is missing or wrong; each line of the message names the file, the line and the fault.
     """
+    read_surveys(settings)
+    staff_domains(settings)
+    check_aliases(settings)
     check_exclusions(settings)
     check_actions(settings)
     check_benchmarks(settings)
@@ -45,6 +49,39 @@ def check_reference(settings: Settings) -> None:
     check_handled_by(settings)
     check_scorecards(settings)
     check_themes(settings)
+
+
+def staff_domains(settings: Settings) -> set[str]:
+    """The domains of staff_domains.csv, in small letters as the models compare them.
+
+    Raises:
+        ConfigError: the file is missing or wrong; each line of the message names the file, the line and the fault.
+    """
+    path = reference_file(settings, "staff_domains.csv")
+    rows, faults = read_lines(path, DOMAINS)
+    rows = [(line, row | {"domain": row["domain"].lower()}) for line, row in rows]
+    for line, row in rows:
+        faults += [(line, fault) for fault in missing_faults(row, "domain")]
+        if "@" in row["domain"] or len(row["domain"].split()) > 1 or row["domain"] != row["domain"].strip():
+            faults.append((line, f"domain {row['domain']!r} must be one like example.com, without @ and blanks"))
+    refuse(path, [*faults, *repeated_faults(rows, "domain")])
+    return {row["domain"] for _, row in rows}
+
+
+def check_aliases(settings: Settings) -> None:
+    """Check every line of account_aliases.csv.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    path = reference_file(settings, "account_aliases.csv")
+    rows, faults = read_lines(path, ALIASES)
+    sources = source_names(settings)
+    for line, row in rows:
+        # An alias is a spelling that a source delivers, be it with blanks.
+        found = [*missing_faults(row, *ALIASES), *source_faults(row, sources), *padded_faults(row, "account_id")]
+        faults += [(line, fault) for fault in found]
+    refuse(path, [*faults, *repeated_faults(rows, "account_alias", "source_system")])
 
 
 def check_scorecards(settings: Settings) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from orchestration.settings import ConfigError, Settings
+
+REMEDY = "save it as CSV UTF-8 with commas"
 
 
 def reference_file(settings: Settings, name: str) -> Path:
@@ -26,20 +29,30 @@ def read_lines(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, dict
     """The rows of a reference file and the faults of those that are none, each with the line it begins on.
 
     The columns may stand in any order. A file with other columns has one fault and no rows.
+
+    Raises:
+        ConfigError: the file is no CSV as dbt reads it, but what a spreadsheet saves by another name.
     """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark reads like UTF-8, each letter beside a NUL
+        raise ConfigError(f"{path}: it is not UTF-8; {REMEDY}")
     rows, faults = [], []
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines)
-        header = next(reader, [])
-        if sorted(header) != sorted(columns):
-            return [], [(1, f"the columns must be {','.join(columns)}")]
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = next(reader, [])
+    if sorted(header) != sorted(columns):
+        if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+            raise ConfigError(f"{path}: its columns are not separated by commas; {REMEDY}")
+        return [], [(1, f"the columns must be {','.join(columns)}")]
+    begins = reader.line_num + 1
+    for values in reader:
+        if len(values) == len(header):
+            rows.append((begins, dict(zip(header, values, strict=True))))
+        else:
+            faults.append((begins, f"{len(values)} fields where the header has {len(header)}"))
         begins = reader.line_num + 1
-        for values in reader:
-            if len(values) == len(header):
-                rows.append((begins, dict(zip(header, values, strict=True))))
-            else:
-                faults.append((begins, f"{len(values)} fields where the header has {len(header)}"))
-            begins = reader.line_num + 1
     return rows, faults
 
 
@@ -78,9 +91,17 @@ def missing_faults(row: Mapping[str, str], *names: str) -> Iterator[str]:
             yield f"{name} is missing"
 
 
-def repeated_faults(rows: Sequence[tuple[int, Mapping[str, str]]], key: str) -> Iterator[tuple[int, str]]:
-    """The lines whose key another line has, each with the first one of it."""
-    first: dict[str, int] = {}
+def padded_faults(row: Mapping[str, str], *names: str) -> Iterator[str]:
+    """Which of the named columns begin or end with a blank, and so are not what they look like."""
+    for name in names:
+        if row[name] != row[name].strip():
+            yield f"{name} {row[name]!r} must not begin or end with a blank"
+
+
+def repeated_faults(rows: Sequence[tuple[int, Mapping[str, str]]], *keys: str) -> Iterator[tuple[int, str]]:
+    """The lines whose key, of one column or several, another line has, each with the first one of it."""
+    first: dict[tuple[str, ...], int] = {}
     for line, row in rows:
-        if first.setdefault(row[key], line) != line:
-            yield line, f"{key} {row[key]!r} is that of line {first[row[key]]}"
+        key = tuple(row[name] for name in keys)
+        if first.setdefault(key, line) != line:
+            yield line, f"{' of '.join(f'{name} {row[name]!r}' for name in keys)} is that of line {first[key]}"

@@ -52,6 +52,8 @@ class Segment(Strict):
     def _has_a_value(self) -> Self:
         if (self.combine is None) == (self.owner is None or self.column is None):
             raise ValueError("write `from` and `column`, or `combine`")
+        if self.owner == "survey" and isinstance(self.column, dict):
+            raise ValueError("a segment of the survey is one column of surveys.csv")
         if self.name in COLUMNS_OF_FACTS:
             if (self.owner, self.column) != (COLUMNS_OF_FACTS[self.name], self.name):
                 owner = COLUMNS_OF_FACTS[self.name]

@@ -10,7 +10,10 @@ from orchestration.exclusions import COLUMNS, check_exclusions
 from orchestration.settings import ROOT, ConfigError, Settings
 
 HEADER = ",".join(COLUMNS)
-SURVEYS = "source_system,source_survey_id,survey_id\ndelighted,s1,spring-2025\nshop,s2,visit\n"
+SURVEYS = (
+    "source_system,source_survey_id,survey_id,survey_name,survey_type,touchpoint,starts_on,ends_on\n"
+    "delighted,s1,spring-2025,Spring,relationship,,,\nshop,s2,visit,Visit,episodic,,,\n"
+)
 
 
 def settings_with(folder: Path, *lines: str) -> Settings:
@@ -47,6 +50,7 @@ def test_keys_and_patterns_are_taken(tmp_path: Path) -> None:
             "gone,1,,,,,exclude,why,who,2025-01-01",
             "source_system 'gone' has no file in sources/; there are delighted, shop",
         ),
+        ("shop, 1,,,,,exclude,why,who,2025-01-01", "source_response_id ' 1' must not begin or end with a blank"),
         (",1,,,,,exclude,why,who,2025-01-01", "a source_response_id needs its source_system"),
         ("shop,,,,,,exclude,why,who,2025-01-01", "write either source_response_id"),
         ("shop,1,survey,visit,,,exclude,why,who,2025-01-01", "write either source_response_id"),

@@ -53,6 +53,10 @@ def test_every_kind_is_taken(tmp_path: Path) -> None:
         ),
         (["{name: channel, from: account, column: x}"], "channel is always {from: answer, column: channel}"),
         (["{name: age, from: account, column: x, years: [3, 1]}"], "years [3, 1] must rise from 1 on"),
+        (
+            ["{name: kind, from: survey, column: {a: b}}"],
+            "a segment of the survey is one column of surveys.csv",
+        ),
         ([REGION, REGION], "region: stands there twice"),
         (
             [REGION, "{name: both, combine: [region, plann]}"],

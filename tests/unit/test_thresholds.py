@@ -133,3 +133,14 @@ def test_a_missing_key_is_refused_at_the_line_of_its_parent(tmp_path: Path) -> N
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigError, match=r"thresholds\.yml"):
         read(tmp_path, content)
+
+
+def test_surveys_are_checked_before_they_are_known(tmp_path: Path) -> None:
+    """Otherwise a header that a spreadsheet spoiled would be told as a survey that does not exist."""
+    reference = tmp_path / "seeds" / "reference"
+    reference.mkdir(parents=True)
+    (reference / "surveys.csv").write_text("source_system;survey_id\n")
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations" / "thresholds.yml").write_text(WITH_EXAMPLES)
+    with pytest.raises(ConfigError, match=r"surveys\.csv: its columns are not separated by commas"):
+        read_thresholds(Settings(config_dir=tmp_path, data_dir=tmp_path / "data"))
