@@ -267,9 +267,6 @@ def read_thresholds(settings: Settings) -> Thresholds:
     path = settings.thresholds
     content = read_yaml(path)
     root: yaml.Node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)  # type: ignore[assignment]
-    # YAML lets the last of two equal keys win: the steward would edit the one that does not count.
-    if repeated := [f"{path}:{line}: {key}: written twice" for key, line in _repeated_keys(root)]:
-        raise ConfigError("\n".join(repeated))
     faults: list[Fault]
     try:
         thresholds = Thresholds.model_validate(content)
@@ -329,15 +326,3 @@ def _line(node: yaml.Node, location: tuple[int | str, ...]) -> int:
             break
         line, node = entry[0].start_mark.line + 1, entry[1]
     return line
-
-
-def _repeated_keys(node: yaml.Node, prefix: str = "") -> Iterator[tuple[str, int]]:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[str] = set()
-    for key, value in node.value:
-        name = f"{prefix}{key.value}"
-        if name in seen:
-            yield name, key.start_mark.line + 1
-        seen.add(name)
-        yield from _repeated_keys(value, f"{name}.")

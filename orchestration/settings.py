@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -52,17 +53,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or is not a mapping.
+        ConfigError: the file is missing, is not YAML, is not a mapping, or has a key twice.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        # YAML lets the last of two equal keys win: who edits the first would wonder why nothing changes.
+        if repeated := [f"{path}:{line}: {key}: written twice" for key, line in _repeated_keys(root, (), set())]:
+            raise ConfigError("\n".join(repeated))
+        content = loader.construct_document(root) if root else None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # also a day that the calendar does not have
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected `name: value` lines, found {type(content).__name__}")
     return content
+
+
+def _repeated_keys(node: yaml.Node | None, within: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, int]]:
+    """Each key that its mapping has already, with its line; a node that an alias repeats is looked at once."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys = set()
+        for key, value in node.value:
+            place = (*within, str(key.value))
+            if place in keys:
+                yield ".".join(place), key.start_mark.line + 1
+            keys.add(place)
+            yield from _repeated_keys(value, place, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated_keys(item, (*within, str(number)), seen)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import settings as configuration
-from orchestration.settings import ROOT, ConfigError, Settings
+from orchestration.settings import ROOT, ConfigError, Settings, read_yaml
 from orchestration.sources import dbt_vars, load_sources
 from tests.models import model_sql
 
@@ -63,6 +63,25 @@ def test_a_target_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NPS_TARGET", "sparks")
     with pytest.raises(ConfigError, match="NPS_TARGET: 'sparks': choose one of duckdb, spark"):
         Settings(ROOT, tmp_path).environment()
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "vars.yml:3: a: written twice"),
+        ("a:\n  b: {c: 1}\n  b: {c: 2}\n", "vars.yml:3: a.b: written twice"),
+        ("a:\n  - {b: 1}\n  - b: 1\n    b: 2\n", "vars.yml:4: a.1.b: written twice"),
+        ("a: 2025-02-30\n", "vars.yml: not valid YAML: day is out of range"),
+    ],
+)
+def test_a_key_is_written_once(content: str, fault: str, tmp_path: Path) -> None:
+    """Of every YAML file that is read; an alias repeats nothing."""
+    file = tmp_path / "vars.yml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=fault):
+        read_yaml(file)
+    file.write_text("a: &a {b: 1}\nc: *a\nd: {<<: *a, b: 2}\n")
+    assert read_yaml(file) == {"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 2}}
 
 
 @pytest.mark.parametrize(
