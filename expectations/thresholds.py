@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from orchestration.settings import ConfigError, Settings, read_yaml
-from orchestration.strict import Strict, fault_message
+from orchestration.strict import Strict, fault_message, key_of
 from orchestration.surveys import read_surveys
 
 Severity = Literal["block", "warn"]
@@ -275,7 +275,7 @@ def read_thresholds(settings: Settings) -> Thresholds:
         faults = [(fault["loc"], _message(fault)) for fault in error.errors()]
     if faults:
         raise ConfigError(
-            "\n".join(f"{path}:{_line(root, place)}: {'.'.join(map(str, place))}: {fault}" for place, fault in faults)
+            "\n".join(f"{path}:{_line(root, place)}: {key_of(place)}: {fault}" for place, fault in faults)
         )
     return thresholds
 
@@ -310,7 +310,7 @@ def _message(fault: Any) -> str:
         return fault_message(fault)
     if fault["type"] == "missing":
         return "missing"
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = fault_message(fault)
     if isinstance(fault["input"], dict):
         return message
     return f"{message[0].lower()}{message[1:]}, not {fault['input']!r}"

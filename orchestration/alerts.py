@@ -29,7 +29,7 @@ from orchestration.faults import explained
 from orchestration.loader import flush
 from orchestration.served_file import ask
 from orchestration.settings import ConfigError, Settings, read_yaml
-from orchestration.strict import Strict, fault_message
+from orchestration.strict import Strict, fault_message, key_of
 
 Event = Literal["failed_check", "failed_run", "stale_source", "response_rate", "nps_drop", "new_case", "overdue_case"]
 CASE_EVENTS = ("new_case", "overdue_case")
@@ -104,7 +104,7 @@ def read_configuration(settings: Settings) -> Configuration:
         return Configuration.model_validate(read_yaml(path))
     except ValidationError as error:
         raise ConfigError(
-            "\n".join(f"{path}: {'.'.join(map(str, fault['loc']))}: {_message(fault)}" for fault in error.errors())
+            "\n".join(f"{path}: {key_of(fault['loc'])}: {_message(fault)}" for fault in error.errors())
         ) from None
 
 

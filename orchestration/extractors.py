@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from orchestration.settings import ROOT, ConfigError, Settings, read_yaml
 from orchestration.sources import load_sources
-from orchestration.strict import Name, Strict
+from orchestration.strict import Name, Strict, checked
 
 START_VALUE = "{incremental.start_value}"
 END_VALUE = "{incremental.end_value}"
@@ -259,14 +259,8 @@ def read_extractor(path: Any) -> Extractor:
         ConfigError: it is missing or wrong; the message names the file, the key and the fault.
     """
     content = read_yaml(path)
-    try:
-        return Extractor.model_validate(content)
-    except ValidationError as error:
-        # The input is left out of the message: it may hold a secret that someone wrote into the file.
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise ConfigError(f"{path}: {faults}") from None
+    # Messages have no input: it may hold a secret that someone wrote into the file.
+    return checked(path, content, Extractor)
 
 
 def value_at(record: Any, path: str) -> Any:

@@ -10,15 +10,16 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from expectations.thresholds import read_thresholds
 from orchestration.contact_rules import Advocacy
 from orchestration.segments import Segments
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings, read_yaml
-from orchestration.strict import Name, Strict, check_zone, checked_variable
+from orchestration.strict import Name, Strict, check_zone, checked, checked_variable
 
 # What every engine reads (java_time_format and posix_time_format in macros/engine.sql). Not %Z: CST is three zones.
 DIRECTIVES = "YymdHIMSfpbBaAjz"
@@ -43,6 +44,22 @@ def check_time_format(time_format: str) -> str:
             f"{', '.join(unknown)} cannot be read; there are {', '.join(f'%{letter}' for letter in DIRECTIVES)}{remedy}"
         )
     return time_format
+
+
+def check_files(pattern: str) -> str:
+    """Which files are read, as it is.
+
+    Raises:
+        ValueError: some might lie elsewhere than in landing/.
+    """
+    path = PurePosixPath(pattern)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{pattern!r} must be a path below landing/, such as my_survey/*.csv")
+    return pattern
+
+
+Text = Annotated[str, Field(min_length=1)]
+Files = Annotated[str, AfterValidator(check_files)]
 
 
 class TimeColumn(Strict):
@@ -74,7 +91,7 @@ class Survey(Strict):
 
 
 class _File(Strict):
-    files: str
+    files: Files
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     contact: str | None = None  # the CRM's key of the person a row is about
     email: str | None = None
@@ -91,7 +108,7 @@ class _File(Strict):
 class _FileTable(_File):
     # `row`: the export has no key, so the row itself is one (identical rows are counted apart). Of several columns none
     # may be empty: with one that is, the row has no key, and its content stands for it.
-    key: Literal["row"] | str | list[str]
+    key: Literal["row"] | Text | Annotated[list[Text], Field(min_length=1)]
     survey: Survey
     respondent: str | None = None
     name: str | None = None  # of that person; hidden wherever it is mentioned
@@ -246,7 +263,7 @@ class Person(Strict):
 class VendorTable(Strict):
     """One table of a vendor's export."""
 
-    files: str
+    files: Files
     columns: list[str] = Field(min_length=1)
     optional_columns: list[str] = Field(default_factory=list)
     # What names or describes a person, or is free text that may: never shown in the quarantine, emptied by `forget`.
@@ -348,20 +365,15 @@ def load_sources(settings: Settings) -> Sources:
         content = read_yaml(path)
         if content.get("source") != name:
             raise ConfigError(f"{path}: `source:` must be {name}, like the file")
-        try:
-            if content.get("kind") == "file":
-                source = FileSource.model_validate(content)
-                tables += _file_tables(source)
-                mappings[name] = source.model_dump(exclude={"source", "kind", "description"})
-            else:
-                vendor = VendorSource.model_validate(content)
-                vendors.append(name)
-                tables += _vendor_tables(vendor, settings.variables)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
-            )
-            raise ConfigError(f"{path}: {faults}") from None
+        if content.get("kind") == "file":
+            source = checked(path, content, FileSource)
+            tables += _file_tables(source)
+            mappings[name] = source.model_dump(exclude={"source", "kind", "description"})
+        elif content.get("kind") == "vendor":
+            vendors.append(name)
+            tables += _vendor_tables(checked(path, content, VendorSource), settings.variables)
+        else:
+            raise ConfigError(f"{path}: kind: {content.get('kind')!r} must be file or vendor")
     names = [*vendors, *mappings]
     raw_tables = {".".join(key): _raw_table(tables) for key, tables in group_by_lake_table(tables).items()}
     variables = settings.variables | {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -20,6 +22,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# What a place has beside keys: a mark that the key itself is at fault, and the shape that was tried.
+TRIED = re.compile(r"\[key\]|str|constrained-str|(literal|list|dict|function-[a-z]+)\[.*\]")
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -38,12 +42,24 @@ def check_zone(zone: str) -> str:
 
 def fault_message(fault: Any) -> str:
     """What pydantic found wrong, in words that need no manual."""
-    return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+    return "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"]).removeprefix("Value error, ")
+
+
+def key_of(place: Iterable[int | str]) -> str:
+    """A place as the user wrote it, such as answers.key: pydantic adds which of several shapes it tried."""
+    return ".".join(part for part in map(str, place) if not TRIED.fullmatch(part))
 
 
 def faults_of(error: ValidationError, *within: str) -> dict[str, str]:
-    """What pydantic found wrong by the key it is at, such as answers.key; `within` is where the whole stands."""
-    return {".".join(map(str, (*within, *fault["loc"]))): fault_message(fault) for fault in error.errors()}
+    """What pydantic found wrong by the key it is at; `within` is where the whole stands.
+
+    What fits none of several shapes has a fault of each, and one sentence here.
+    """
+    faults: dict[str, str] = {}
+    for fault in error.errors():
+        key, message = key_of((*within, *fault["loc"])), fault_message(fault)
+        faults[key] = f"{faults[key]} or {message.removeprefix('Input should be ')}" if key in faults else message
+    return faults
 
 
 def variables_file(config_dir: Path) -> Path:

@@ -15,7 +15,10 @@ GOOD = "days_between: {any: 3, relationship: 90}, account: {invitations: 60, day
 @pytest.mark.parametrize(
     ("variable", "fault"),
     [
-        (f"contact_rules: {{{GOOD.replace('any', 'always')}}}", "contact_rules.days_between.always"),
+        (
+            f"contact_rules: {{{GOOD.replace('any', 'always')}}}",
+            "contact_rules.days_between.always: Input should be 'any' or",
+        ),
         (f"contact_rules: {{{GOOD.replace('90', '-1')}}}", "contact_rules.days_between.relationship"),
         (f"contact_rules: {{{GOOD.replace('60', '0')}}}", "contact_rules.account.invitations"),
         (f"contact_rules: {{{GOOD}, opt_outs: never}}", "contact_rules.opt_outs: unknown key"),

@@ -44,7 +44,7 @@ def test_every_kind_is_taken(tmp_path: Path) -> None:
     [
         (["{name: region, from: acount, column: region__c}"], "segments.0.from: Input should be 'account', 'contact'"),
         (["{name: region, colunm: region__c, from: account}"], "segments.0.colunm: unknown key"),
-        (["{name: region, column: region__c}"], "segments.0: Value error, write `from` and `column`, or `combine`"),
+        (["{name: region, column: region__c}"], "segments.0: write `from` and `column`, or `combine`"),
         (["{name: region, from: account, column: x, combine: [a, b]}"], "write `from` and `column`, or `combine`"),
         (["{name: Sales region, from: account, column: x}"], "segments.0.name: String should match pattern"),
         (

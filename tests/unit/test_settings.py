@@ -114,5 +114,36 @@ def test_a_time_format_that_some_engine_cannot_read_is_refused(tmp_path: Path, t
         "source: shop\nkind: file\nanswers:\n  {files: a.csv, key: row, score: Score, survey: {value: exit}, "
         f'submitted_at: {{column: At, format: "{time_format}"}}}}\n'
     )
-    with pytest.raises(ConfigError, match=rf"shop.yml: answers.submitted_at.format: Value error, {fault}"):
+    with pytest.raises(ConfigError, match=rf"shop.yml: answers.submitted_at.format: {fault}"):
         load_sources(Settings(tmp_path, tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "fault"),
+    [
+        ("kind: file", "kind: flie", "kind: 'flie' must be file or vendor"),
+        ("key: Number", "key: {a: b}", "answers.key: Input should be 'row' or a valid string or a valid list"),
+        (
+            "key: Number",
+            "key: []",
+            "answers.key: Input should be 'row' or a valid string or List",
+        ),
+        ("segments: {shop: Shop}", "segments: {Our shop: Shop}", "answers.segments.Our shop: String should match"),
+        ("files: a.csv", "files: ../../*.csv", "answers.files: '../../*.csv' must be a path below landing/"),
+        ("files: a.csv", "files: /etc/*.csv", "answers.files: '/etc/*.csv' must be a path below landing/"),
+        ("files: a.csv", "files: ''", "answers.files: '' must be a path below landing/"),
+    ],
+)
+def test_a_wrong_source_is_refused_with_its_key(written: str, instead: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "vars.yml").write_text("sources: [shop]\n")
+    (tmp_path / "sources").mkdir()
+    source = (
+        "source: shop\nkind: file\nanswers:\n  files: a.csv\n  key: Number\n  score: Score\n  survey: {value: exit}\n"
+        "  submitted_at: {column: At}\n  segments: {shop: Shop}\n"
+    )
+    assert written in source
+    (tmp_path / "sources" / "shop.yml").write_text(source.replace(written, instead))
+    with pytest.raises(ConfigError) as refused:
+        load_sources(Settings(tmp_path, tmp_path / "data"))
+    assert str(refused.value).startswith(f"{tmp_path}/sources/shop.yml: {fault}")
+    assert "\n" not in str(refused.value)

@@ -33,7 +33,7 @@ def test_no_variable_may_be_anything(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "fault"),
     [
-        ("promoter_minimum: 6", "promoter_minimum: Value error, 6 is below passive_minimum, 7"),
+        ("promoter_minimum: 6", "promoter_minimum: 6 is below passive_minimum, 7"),
         ("promoter_minimum: nine", "promoter_minimum: Input should be a valid integer"),
         ('promoter_minimum: "9"', "promoter_minimum: Input should be a valid integer"),
         ("promoter_minimum: 11", "promoter_minimum: Input should be less than or equal to 10"),
@@ -44,18 +44,18 @@ def test_no_variable_may_be_anything(name: str, tmp_path: Path) -> None:
         ("forgotten_answers: delete", "forgotten_answers: Input should be 'unlinked' or 'removed'"),
         ("fiscal_year_start_month: 13", "fiscal_year_start_month: Input should be less than or equal to 12"),
         ("outside_minimum_answers: -1", "outside_minimum_answers: Input should be greater than or equal to 1"),
-        ("business_time_zone: America/NewYork", "business_time_zone: Value error, 'America/NewYork' is not a time"),
-        ("business_time_zone: ''", "business_time_zone: Value error, '' is not a time zone"),
+        ("business_time_zone: America/NewYork", "business_time_zone: 'America/NewYork' is not a time"),
+        ("business_time_zone: ''", "business_time_zone: '' is not a time zone"),
         ("confidence_level: 95", "confidence_level: Input should be less than 1"),
         ('confidence_level: "0,95"', "confidence_level: Input should be a valid number"),
         ("evidence_minimum: {interval: 10, directional: 30}", "evidence_minimum.reportable: Field required"),
         (
             "evidence_minimum: {interval: 30, directional: 10, reportable: 99}",
-            "evidence_minimum: Value error, interval",
+            "evidence_minimum: interval",
         ),
         ("false_discovery_rate: 5", "false_discovery_rate: Input should be less than 1"),
-        ("earliest_submitted_at: 01.01.2000", "earliest_submitted_at: Value error, '01.01.2000' is no day"),
-        ("earliest_submitted_at: 2000-01-01", "earliest_submitted_at: Value error, '2000-01-01' is no day; write one"),
+        ("earliest_submitted_at: 01.01.2000", "earliest_submitted_at: '01.01.2000' is no day"),
+        ("earliest_submitted_at: 2000-01-01", "earliest_submitted_at: '2000-01-01' is no day; write one"),
         ("publications_kept: -1", "publications_kept: Input should be greater than or equal to 0"),
         ("guard_windows: {days: 28}", "guard_windows.history: Field required"),
         ("future_tolerance_hours: null", "future_tolerance_hours: Input should be a valid integer"),
@@ -69,7 +69,7 @@ def test_no_variable_may_be_anything(name: str, tmp_path: Path) -> None:
         ("sources: []", "sources: List should have at least 1 item"),
         ("sources: null", "sources: Input should be a valid list"),
         ("sources: delighted", "sources: Input should be a valid list"),
-        ("sources: [delighted, delighted]", "sources: Value error, delighted: stands there twice"),
+        ("sources: [delighted, delighted]", "sources: delighted: stands there twice"),
     ],
 )
 def test_a_wrong_variable_is_refused_with_file_and_key(variables: str, fault: str, tmp_path: Path) -> None:
