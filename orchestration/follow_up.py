@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from orchestration.reference_lines import day_faults, missing_faults, read_lines, reference_file, refuse
-from orchestration.settings import Settings
-from orchestration.strict import Strict, SurveyType, check_zone, checked_variable
+from orchestration.settings import ConfigError, Settings
+from orchestration.strict import Strict, SurveyType, check_zone, checked_variable, variables_file
 
 HOLIDAYS = ("calendar", "holiday_on", "holiday")
 # A deadline is a matter of days: the calendars of working hours reach as far as the longest one.
@@ -67,6 +67,15 @@ def check_follow_up(settings: Settings) -> None:
         ConfigError: one of them is wrong, or the file is missing; each line of the message names file and fault.
     """
     follow_up = checked_variable(settings, "follow_up", FollowUp)
+    segments = [segment["name"] for segment in settings.variables["segments"]]
+    # Who has other segments and says nothing of follow_up has the defaults of both its parts.
+    if "follow_up" in settings.overrides or "segments" not in settings.overrides:
+        for part, segment in (("hours", follow_up.hours.segment), ("calendars", follow_up.calendars.segment)):
+            if segment is not None and segment not in segments:
+                raise ConfigError(
+                    f"{variables_file(settings.config_dir)}: follow_up.{part}.segment: {segment!r} is no segment; "
+                    f"there are {', '.join(segments) or 'none'}"
+                )
     names = ["default", *follow_up.calendars.values]
     path = reference_file(settings, "holidays.csv")
     rows, faults = read_lines(path, HOLIDAYS)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,6 +86,25 @@ def _repeated_keys(node: yaml.Node | None, within: tuple[str, ...], seen: set[in
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _repeated_keys(item, (*within, str(number)), seen)
+
+
+def _mirror(source: Path, target: Path) -> None:
+    """Make the files of one folder those of another: what is gone there must not count here any longer.
+
+    Each changes as a whole, and only where it differs: another dbt may be reading it.
+    """
+    names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    for name in names:
+        content, copy = (source / name).read_bytes(), target / name
+        if not copy.exists() or copy.read_bytes() != content:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            draft = copy.with_name(f".{copy.name}.{os.getpid()}")
+            draft.write_bytes(content)
+            draft.replace(copy)
+    for path in target.rglob("*"):
+        # Hidden is the draft of another process.
+        if path.is_file() and not path.name.startswith(".") and path.relative_to(target) not in names:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -226,6 +244,12 @@ class Settings:
         return own if own.exists() else ROOT / "expectations" / "thresholds.yml"
 
     @cached_property
+    def overrides(self) -> dict[str, Any]:
+        """What vars.yml of the configuration says; nothing without it."""
+        path = self.config_dir / "vars.yml"
+        return read_yaml(path) if path.exists() else {}
+
+    @cached_property
     def variables(self) -> dict[str, Any]:
         """The dbt variables: those of dbt_project.yml, overridden by vars.yml, and as_of by NPS_AS_OF.
 
@@ -236,13 +260,11 @@ class Settings:
 
         variables: dict[str, Any] = read_yaml(DBT_PROJECT_DIR / "dbt_project.yml")["vars"]
         override = self.config_dir / "vars.yml"
-        if override.exists():
-            overrides = read_yaml(override)
-            if unknown := sorted(overrides.keys() - variables.keys()):
-                raise ConfigError(
-                    f"{override}: unknown variable(s) {', '.join(unknown)}; dbt_project/dbt_project.yml lists them all"
-                )
-            variables = variables | overrides
+        if unknown := sorted(self.overrides.keys() - variables.keys()):
+            raise ConfigError(
+                f"{override}: unknown variable(s) {', '.join(unknown)}; dbt_project/dbt_project.yml lists them all"
+            )
+        variables = variables | self.overrides
         check_variables(variables, self.config_dir)
         if variables["as_known_at"]:
             raise ConfigError(f"{override}: as_known_at is not for the configuration; use make as-known AT=<moment>")
@@ -299,7 +321,7 @@ class Settings:
         if not reference.is_relative_to(ROOT):
             name = hashlib.sha256(str(self.config_dir).encode()).hexdigest()[:12]
             copy = DBT_PROJECT_DIR / ".reference" / name
-            shutil.copytree(reference, copy, dirs_exist_ok=True)
+            _mirror(reference, copy)
             reference = copy
         return os.path.relpath(reference, DBT_PROJECT_DIR)
 

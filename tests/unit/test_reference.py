@@ -218,6 +218,8 @@ def test_a_wrong_holiday_is_refused_with_its_line(line: str, fault: str, tmp_pat
         ('"17:00"', '"09:30"', "calendars.default: it must close an hour or more after it opens"),
         ("days: [1, 2, 3, 4, 5]", "days: [0]", "calendars.default.days.0: Input should be greater than"),
         ("{A: 8, B: 16}", "{A: 0}", "hours.values.A: Input should be greater than 0"),
+        ("segment: tier", "segment: tiers", "hours.segment: 'tiers' is no segment; there are region, industry"),
+        ("segment: region", "segment: land", "calendars.segment: 'land' is no segment; there are region"),
         ("default: 24", "defaults: 24", "hours.default: Field required"),
         ("default: 24", "default: 24, typo: 1", "hours.typo: unknown key"),
         ("transactional, episodic]", "visits]", "survey_types.1: Input should be 'relationship'"),

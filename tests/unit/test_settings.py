@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -63,6 +64,26 @@ def test_a_target_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NPS_TARGET", "sparks")
     with pytest.raises(ConfigError, match="NPS_TARGET: 'sparks': choose one of duckdb, spark"):
         Settings(ROOT, tmp_path).environment()
+
+
+def test_a_reference_file_that_is_gone_counts_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dbt reads a copy of a configuration outside the repository; what did not change is not touched meanwhile."""
+    monkeypatch.setattr(configuration, "DBT_PROJECT_DIR", tmp_path / "project")
+    reference = tmp_path / "seeds" / "reference"
+    reference.mkdir(parents=True)
+    for name in ("kept", "edited", "gone"):
+        (reference / f"{name}.csv").write_text(f"{name}\n")
+    settings = Settings(tmp_path, tmp_path / "data")
+    copy = tmp_path / "project" / settings.dbt_seed_path()
+    kept = (copy / "kept.csv").stat()
+    (reference / "gone.csv").unlink()
+    (reference / "edited.csv").write_text("again\n")
+    assert settings.dbt_seed_path() == os.path.relpath(copy, tmp_path / "project")
+    assert {file.name: file.read_text() for file in copy.iterdir()} == {"kept.csv": "kept\n", "edited.csv": "again\n"}
+    assert ((copy / "kept.csv").stat().st_ino, (copy / "kept.csv").stat().st_mtime_ns) == (
+        kept.st_ino,
+        kept.st_mtime_ns,
+    )
 
 
 @pytest.mark.parametrize(
