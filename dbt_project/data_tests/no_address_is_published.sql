@@ -1,4 +1,4 @@
--- No published text holds an e-mail address. Which column does, not what it holds: results are logged.
+-- No published text holds an e-mail address, as it is or as a link or a web page writes it. Which column does, not what it holds: results are logged.
 {#- Named for the order alone: dbt knows of no other way to come after them. Which columns are texts, contracts say. -#}
 {%- set relations = {} %}
 {%- for name in [
@@ -34,7 +34,15 @@ with found as (
         {%- for column in columns %}
         {{ '|| ' if not loop.first }}case
             when count(
-                case when {{ column }} like '%@%' and {{ matches(column, '[^\\s@]@[^\\s@]+[.][^\\s@]') }} then 1 end
+                case
+                    when
+                        (
+                            {{ column }} like '%@%' or {{ column }} like '%&%' or {{ column }} like '%＠%'
+                            or position('%40' in {{ column }}) > 0
+                        )
+                        and {{ matches(plain_text(column), '[^\\s@]@[^\\s@]+[.][^\\s@]') }}
+                        then 1
+                end
             ) > 0
                 then '{{ column }} ' else ''
         end

@@ -147,14 +147,53 @@ followed as (
 
 
 {#-
-    E-mail addresses and telephone numbers in free text, hidden. A run of digits alone may be an order: it is a number to
-    call where it is written like one (+, 00, a trunk 0 or a code in brackets, in groups) or a word says so. Dates, orders
-    and scores stay; tests/unit/test_privacy.py lists what must and what must not be hidden.
+    A text in which what may name somebody is written in one way: blanks, dashes, digits and signs of other keyboards as
+    those of ASCII, what cannot be seen left out, and what links and web pages write for signs and letters read. Dear
+    functions, and most texts need none of them.
+-#}
+{% macro plain_text(text) -%}
+    {%- set others =
+        '\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000'
+        ~ '\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d'
+        ~ '\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19'
+        ~ '\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669'
+        ~ '\u06f0\u06f1\u06f2\u06f3\u06f4\u06f5\u06f6\u06f7\u06f8\u06f9'
+        ~ '\uff20\ufe6b\uff0b\uff08\uff09\uff0c\uff0e\uff0f\uff1a\uff1b' -%}
+    {%- set plain = ' ' * 15 ~ '-' * 10 ~ '0123456789' * 3 ~ '@@+(),./:;' -%}
+    {%- set unseen = '\u00ad\u200b\u2060\ufeff' -%}
+    {%- set classes = '&%\\x{A0}\\x{AD}\\x{660}-\\x{669}\\x{6F0}-\\x{6F9}\\x{2000}-\\x{200B}\\x{2010}-\\x{2015}\\x{202F}'
+        ~ '\\x{205F}\\x{2060}\\x{2212}\\x{3000}\\x{FE58}\\x{FE63}\\x{FE6B}\\x{FEFF}\\x{FF08}-\\x{FF20}' -%}
+    {%- set written = {
+        '&amp;': '&', '%25': '%', '%40': '@', '&#64;': '@', '&#x40;': '@', '&commat;': '@', '%2B': '+', '&#43;': '+',
+        '%20': ' ', '&nbsp;': ' ', '&#160;': ' ', '&#xA0;': ' ', '&#xa0;': ' ', '&ndash;': '-', '&minus;': '-',
+        '&auml;': 'ä', '&ouml;': 'ö', '&uuml;': 'ü', '&Auml;': 'Ä', '&Ouml;': 'Ö', '&Uuml;': 'Ü', '&szlig;': 'ß',
+        '&aacute;': 'á', '&agrave;': 'à', '&acirc;': 'â', '&atilde;': 'ã', '&aring;': 'å', '&ccedil;': 'ç',
+        '&eacute;': 'é', '&Eacute;': 'É', '&egrave;': 'è', '&ecirc;': 'ê', '&euml;': 'ë', '&iacute;': 'í', '&iuml;': 'ï',
+        '&ntilde;': 'ñ', '&oacute;': 'ó', '&ocirc;': 'ô', '&otilde;': 'õ', '&oslash;': 'ø', '&uacute;': 'ú',
+    } -%}
+    {%- set read = namespace(text=text) -%}
+    {%- for form, sign in written.items() -%}
+        {%- set read.text = 'replace(' ~ read.text ~ ", '" ~ form ~ "', '" ~ sign ~ "')" -%}
+    {%- endfor -%}
+    case
+        when {{ matches(text, '[' ~ classes ~ ']') }} then translate({{ read.text }}, '{{ others ~ unseen }}', '{{ plain }}')
+        else {{ text }}
+    end
+{%- endmacro %}
+
+
+{#- What stands between the name and the domain of an e-mail address in plain text. -#}
+{% macro at_sign() -%}(?:@|\s?[(\[{]\s?[Aa][Tt]\s?[)\]}]\s?){%- endmacro %}
+
+
+{#-
+    E-mail addresses and telephone numbers in plain text (plain_text), hidden. A run of digits alone may be an order: it is
+    a number to call where it is written like one (+, 00, a trunk 0 or a code in brackets, in groups) or a word says so.
+    Dates, orders and scores stay; tests/unit/test_privacy.py lists what must and what must not be hidden.
 -#}
 {% macro without_contact_details(text) -%}
-    {%- set blank = '[ \\x{00A0}\\x{202F}]' -%}
-    {%- set gap = '[ \\x{00A0}\\x{202F}./\\x{2010}-\\x{2013}-]' -%}
-    {%- set address = '[^\\s@"<>(),;:]+(?:@|\\s?[(\\[]at[)\\]]\\s?)[^\\s@"<>(),;:]*[\\pL\\pN]' -%}
+    {%- set gap = '[ ./-]' -%}
+    {%- set address = '[^\\s@"<>(),;:]+' ~ at_sign() ~ '[^\\s@"<>(),;:]*[\\pL\\pN]' -%}
     {%- set forms = [
         '[(]?[+][(]?[1-9][0-9]{0,3}[)]?' ~ gap ~ '?[(]?[0-9](?:(?:' ~ gap ~ '|[()]{1,2}' ~ gap ~ '?)?[0-9]){5,13}',
         '00' ~ gap ~ '?[1-9][0-9]{0,2}' ~ gap ~ '(?:[(]?[0-9][)]?' ~ gap ~ '?){6,12}',
@@ -163,25 +202,34 @@ followed as (
         '0[1-9][0-9]{1,4}' ~ gap ~ '[0-9]{3,4}' ~ gap ~ '?[0-9]{3,5}',
         '0[1-9]' ~ gap ~ '[0-9]{3,4}' ~ gap ~ '[0-9]{3,4}',
         '0[1-9](?:' ~ gap ~ '[0-9]{2}){4,5}',
-        '0[1-9][0-9]{1,4}' ~ blank ~ '?[/-]?' ~ blank ~ '?[0-9]{2,3}(?:' ~ blank ~ '[0-9]{2}){2,4}',
+        '0[1-9][0-9]{1,4} ?[/-]? ?[0-9]{2,3}(?: [0-9]{2}){2,4}',
     ] -%}
     {%- set called = [
         'call', 'phone', 'tel', 'telephone', 'mobile', 'cell', 'whatsapp', 'fax', 'dial', 'reach', 'telefon', 'handy',
-        'mobil', 'anrufen', 'telefono', 'teléfono', 'téléphone', 'appelez', 'portable', 'móvil', 'celular',
+        'mobil', 'anrufen', 'rufnummer', 'handynummer', 'telefonnummer', 'telefono', 'teléfono', 'téléphone', 'tél',
+        'appelez', 'portable', 'móvil', 'celular', 'llamar', 'llame', 'llámame', 'cellulare', 'chiamate', 'chiamare',
+        'chiamami', 'telefone', 'ligue', 'telemóvel', 'bel', 'bellen', 'mobiel', 'telefoon', 'zadzwoń', 'telefonu',
+    ] -%}
+    {#- Where words have other edges than those of ASCII, or none. -#}
+    {%- set called_elsewhere = [
+        'звоните', 'позвоните', 'перезвоните', 'телефон', 'телефону', 'тел', '电话', '電話', '手机', '手機', '致电', '微信',
+        '携帯', '전화', '휴대폰', 'هاتف', 'جوال', 'اتصل',
     ] -%}
     {%- set between = [
         '[\\s.:=-]', 'me', 'us', 'back', 'on', 'at', 'under', 'number', 'no', 'nr', 'is', 'my', 'auf', 'unter', 'au', 'al',
-        'nummer', 'numéro', 'número',
+        'nummer', 'numéro', 'número', 'numero', 'il', 'mio', 'ao', 'по', 'на', 'мне', 'номер', 'номеру', '号码', '號碼',
+        '番号', '是', 'は', '번호',
     ] -%}
     {%- set groups = [
-        '[0-9]{9,15}', '[0-9]{3,5}(?:' ~ gap ~ '[0-9]{3,5}){1,3}', '[0-9]{2}(?:' ~ blank ~ '[0-9]{2}){3,5}',
+        '[0-9]{9,15}', '[0-9]{3,5}(?:' ~ gap ~ '[0-9]{3,5}){1,3}', '[0-9]{2}(?: [0-9]{2}){3,5}',
     ] -%}
+    {%- set words = '(?:\\b(?:' ~ called | join('|') ~ ')|' ~ called_elsewhere | join('|') ~ ')' -%}
     {%- set written = '(^|[^[:alnum:]#_./+-])(?:' ~ forms | join('|') ~ ')\\b' -%}
-    {%- set named = '((?i:\\b(?:' ~ called | join('|') ~ ')(?:' ~ between | join('|') ~ ')*))(?:' ~ groups | join('|') ~ ')\\b' -%}
+    {%- set named = '((?i:' ~ words ~ '(?:' ~ between | join('|') ~ ')*))(?:' ~ groups | join('|') ~ ')\\b' -%}
     {%- set hidden = replace_matches(text, address, '***') -%}
     {%- set hidden = replace_matches(hidden, written, '\\1***') -%}
     case
-        when {{ matches(text, '@|[(\\[]at[)\\]]|[0-9](?:[^0-9]{0,4}[0-9]){6}') }}
+        when {{ matches(text, at_sign() ~ '|[0-9](?:[^0-9]{0,4}[0-9]){6}') }}
             then {{ replace_matches(hidden, named, '\\1***') }}
         else {{ text }}
     end
@@ -191,7 +239,7 @@ followed as (
 {#- The text of a score as delivered, without what a cell that slipped into its column may name. -#}
 {% macro shown_score_text(score_text) -%}
     case
-        when {{ matches(score_text, '@|[0-9]{7}|\\pL\\s+\\pL') }} then '***'
+        when {{ matches(plain_text(score_text), at_sign() ~ '|[0-9]{7}|\\pL,?\\s+\\pL') }} then '***'
         else {{ score_text }}
     end
 {%- endmacro %}

@@ -149,7 +149,10 @@ def test_what_is_published_by_difference_is_written_down(models: Nodes) -> None:
             assert table.day in models[table.tracked_by[0]]["config"]["meta"]["differences"], name
 
 
-def test_an_address_is_found_in_every_text_that_is_published(models: Nodes) -> None:
+@pytest.mark.parametrize(
+    "address", ["me@home.example", "x/?e=me%40home.example", "me&#64;home.example", "me＠home．example"]
+)
+def test_an_address_is_found_in_every_text_that_is_published(models: Nodes, address: str) -> None:
     published = [node for node in models.values() if layer(node) in ("marts", "quality")]
     path = ROOT / "dbt_project" / "data_tests" / "no_address_is_published.sql"
     query = template_sql(path.read_text(), published_models=published)
@@ -157,7 +160,7 @@ def test_an_address_is_found_in_every_text_that_is_published(models: Nodes) -> N
     with duckdb.connect() as connection:
         for node in published:
             texts = [name for name, column in node["columns"].items() if column["data_type"] == "string"]
-            addresses = [f"'me@home.example' as \"{name}\"" for name in texts]
+            addresses = [f"'{address}' as \"{name}\"" for name in texts]
             connection.execute(f"create table {node['name']} as select {', '.join(['null as nothing', *addresses])}")
             expected[node["name"]] = texts
         found = {table: columns.split() for table, columns in connection.execute(query).fetchall()}

@@ -107,8 +107,10 @@ QUERIES = {
         NAMES,
     ),
     "comments": (
-        """select n, {{ without_contact_details('text') }}, {{ shown_score_text('text') }}, {{ salted_hash('text') }},
-        {{ matches_whole('text', "'(?i).*CALL.*'") }}, {{ matches_whole('text', "'.*5.*|x'") }} from texts""",
+        """select n, text, {{ without_contact_details('text') }}, {{ shown_score_text('delivered') }},
+        {{ salted_hash('text') }}, {{ matches_whole('text', "'(?i).*CALL.*'") }},
+        {{ matches_whole('text', "'.*5.*|x'") }}
+        from (select n, text as delivered, {{ plain_text('text') }} as text from texts) as texts""",
         [*COMMENTS, "PHONE 12 34 56 78", "TÉLÉPHONE 612345678", "José Ünal", "9/10"],
     ),
 }

@@ -1,4 +1,5 @@
--- Grain: one counted answer whose comment names somebody or says how to reach somebody: the comment without that.
+-- Grain: one counted answer whose comment names somebody or says how to reach somebody: the comment without that, as
+-- plain text, which is what names and numbers are looked for in; all others are shown as they were delivered.
 -- Hidden is what some source delivers as a name: of anybody, first and last together; of who answered, each part.
 -- depends_on: {{ ref('int_names') }}
 {{ config(
@@ -14,8 +15,16 @@ of_new_names as (
     where contact_email in {{ changed('int_names', 'contact_email') }}
 ),
 
+all_comments as (
+    select
+        response_id,
+        {{ plain_text('comment') }} as comment
+    from {{ ref('int_delivered_answers') }}
+    where comment is not null
+),
+
 phrases_of_all as (
-    {{ name_phrases(ref('int_delivered_answers'), 'comment', ['response_id']) }}
+    {{ name_phrases('all_comments', 'comment', ['response_id']) }}
 ),
 
 affected as (
@@ -35,7 +44,7 @@ commented as (
     select
         response_id,
         respondent_key,
-        comment
+        {{ plain_text('comment') }} as comment
     from {{ concerned(ref('int_delivered_answers'), 'response_id', 'select response_id from affected') }}
     where decision = 'counted' and comment is not null
 ),
@@ -100,7 +109,7 @@ named as (
 nameless as (
     select
         commented.response_id,
-        commented.comment as delivered_comment,
+        commented.comment as plain_comment,
         case
             when named.expression is null then commented.comment
             else {{ replace_words('commented.comment', 'named.expression', '***') }}
@@ -112,7 +121,7 @@ nameless as (
 hidden as (
     select
         response_id,
-        delivered_comment,
+        plain_comment,
         {{ without_contact_details('comment') }} as comment
     from nameless
 ),
@@ -122,7 +131,7 @@ final as (
         response_id,
         comment
     from hidden
-    where comment <> delivered_comment
+    where comment <> plain_comment
 )
 
 {{ with_removed_keys('final', 'response_id') }}

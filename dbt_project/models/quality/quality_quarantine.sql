@@ -149,6 +149,23 @@ rejected as (
     select * from malformed
 ),
 
+plain as (
+    select
+        *,
+        {{ plain_text('source_survey_id') }} as plain_survey_id,
+        {{ plain_text('raw_row') }} as plain_row
+    from rejected
+),
+
+hidden as (
+    select
+        *,
+        {{ without_contact_details('plain_survey_id') }} as hidden_survey_id,
+        {{ without_contact_details('plain_row') }} as hidden_row
+    from plain
+),
+
+-- As delivered where nothing had to be hidden: a digit of another keyboard may be what is wrong with the row.
 final as (
     select
         source_system,
@@ -157,9 +174,9 @@ final as (
         source_file,
         source_line,
         reason,
-        source_survey_id,
-        {{ without_contact_details('raw_row') }} as raw_row
-    from rejected
+        case when hidden_survey_id = plain_survey_id then source_survey_id else hidden_survey_id end as source_survey_id,
+        case when hidden_row = plain_row then raw_row else hidden_row end as raw_row
+    from hidden
 )
 
 select * from final

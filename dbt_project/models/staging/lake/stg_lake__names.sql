@@ -9,7 +9,7 @@
 
 {%- for person in people %}
 select
-    nullif(trim({{ replace_matches(name_of_parts(person.of.names), '\\s+', ' ') }}), '') as person_name,
+    nullif(trim({{ replace_matches(plain_text(name_of_parts(person.of.names)), '\\s+', ' ') }}), '') as person_name,
     {{ normalised_email(adapter.quote(person.of.email)) if person.of.email else 'cast(null as ' ~ string ~ ')' }}
         as contact_email,
     _load_id as load_id
