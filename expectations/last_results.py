@@ -88,9 +88,11 @@ def _row(suite: str, results: Sequence[Row], pages: Sequence[Path], run_id: str)
         is_blocked = any(result["severity"] == "block" for result in failed)
         colour, state = ("danger", "failed") if is_blocked else ("warning", "warning")
     checked = _minute(max(result["checked_at"] for result in results))
-    # What is refused is judged again by every run for as long as it is there: it may be gone by now.
+    # What is refused is judged again by every run for as long as it is there: it is gone by now.
     if suite == "loads" and results[0]["run_id"] != run_id:
         checked += "<br>No new file was found since."
+        if failed:
+            colour, state = "muted", f"{state} then"
     links = ", ".join(
         f'<a href="{html.escape(path.name)}">{html.escape(path.stem.removeprefix(f"{suite}-"))}</a>' for path in pages
     )
@@ -100,7 +102,8 @@ def _row(suite: str, results: Sequence[Row], pages: Sequence[Path], run_id: str)
     )
     return (
         f"<tr><td>{html.escape(SUITES.get(suite, suite))}<br>{links}</td>"
-        f'<td class="text-{colour}">{state}</td><td>{len(results):,}</td><td>{told}</td><td>{checked}</td></tr>'
+        f'<td class="text-{colour}">{state}</td><td>{len(results):,}</td><td>{told}</td>'
+        f'<td class="time">{checked}</td></tr>'
     )
 
 
@@ -130,7 +133,8 @@ h1 { font-size: 1.5rem; } h4, h5, h6, .h6 { font-size: 1rem; font-weight: 600; m
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0;
   border-bottom: 1px solid #e6eaef; }
-td { overflow-wrap: break-word; } td p { margin: 0 0 .5rem; } td td, td th { font-size: .85rem; padding-right: .6rem; }
+td { overflow-wrap: break-word; } td td, td th { font-size: .85rem; padding-right: .6rem; }
+td.time { min-width: 9rem; } td p { margin: 0 0 .5rem; }
 th { font-size: .8rem; color: #5a6876; overflow-wrap: normal; }
 .badge { background: #eef1f5; border-radius: 3px; padding: 0 .35rem; font-size: .9em; }
 .text-danger { color: #b3261e; font-weight: 600; } .text-success { color: #1b7f4b; font-weight: 600; }

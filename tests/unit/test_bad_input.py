@@ -183,7 +183,7 @@ def test_the_quality_page_tells_a_refused_file_and_later_that_none_came_since(tm
 
     bad.unlink()
     run(settings, "third")
-    assert ">failed<" in page.read_text() and "No new file was found since" in page.read_text()
+    assert ">failed then<" in page.read_text() and "No new file was found since" in page.read_text()
 
 
 CELL = st.text(alphabet='0159,"\n\r;\\ é', max_size=6)
