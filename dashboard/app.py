@@ -6,7 +6,7 @@ import duckdb
 import streamlit as st
 
 from dashboard import accounts, closed_loop, overview, quality, response, segments, voices
-from dashboard.filters import choose
+from dashboard.filters import choose, period_label
 from dashboard.published import Published
 from orchestration.settings import Settings
 
@@ -36,7 +36,10 @@ def main() -> None:
     with Published(served) as published:
         follow(published.publication_id)
         try:
-            PAGES[name].show(published, choose(published))
+            filters = choose(published)
+            if PAGES[name] is not quality:  # what is about the data is of no period
+                st.markdown(f"**{period_label(filters.grain, filters.start, filters.end)}**")
+            PAGES[name].show(published, filters)
         except duckdb.CatalogException as error:
             st.error(f"The published file is of another version of the code; the next run renews it. {error}")
         st.caption(f"Publication {published.publication_id}, {published.published_at:%Y-%m-%d %H:%M} UTC")

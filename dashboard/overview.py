@@ -21,7 +21,7 @@ from dashboard.charts import (
     whole_company,
     with_labels,
 )
-from dashboard.filters import Filters, period_label
+from dashboard.filters import Filters
 from dashboard.published import Published
 from dashboard.scores import scores
 
@@ -154,7 +154,6 @@ def actions(published: Published, filters: Filters) -> pd.DataFrame:
 
 def cards(rows: pd.DataFrame, filters: Filters) -> None:
     """The figures of the chosen period; none where the cell has no row in it."""
-    st.markdown(f"**{period_label(filters.grain, filters.start, filters.end)}**")
     columns = st.columns(4)
     if rows.empty:
         st.info(f"Nobody of this view answered in the period: {TOO_FEW}.")

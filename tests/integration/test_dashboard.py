@@ -65,6 +65,7 @@ def test_every_figure_has_its_chart_or_rows_how_it_is_made_and_a_csv(
     assert len(charts) + len(app.dataframe) == len(offered) > 0
     assert all(chart.proto.alt for chart in charts)
     assert len(app.caption) > len(offered)  # one line each on how it is computed, and the publication
+    assert [line.value for line in app.markdown] == ([] if name == "Quality" else ["**Apr–Jun 2025**"])
 
 
 def test_the_headline_is_the_mart_s(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
