@@ -22,6 +22,7 @@ from dashboard.charts import (
 )
 from dashboard.filters import IN_DOMAIN, Filters, by_account
 from dashboard.published import Published
+from dashboard.scores import scores
 
 ACCOUNTS_SHOWN = 200
 # From the top of the ladder to those it lost sight of.
@@ -37,11 +38,15 @@ def show(published: Published, filters: Filters) -> None:
     of_all_segments(filters, untold)
     if whole_company(filters, "Three views of the score"):
         rows = views(published, filters)
+        of_period, everybody = (
+            of[of["period_start"] == pd.Timestamp(filters.start)] for of in (rows, scores(published, filters))
+        )
+        counted = "" if of_period.empty else f" ({of_period['responses'].sum():,} of {everybody['responses'].sum():,})"
         panel(
             "Three views of the score",
-            "The same answers with every answer counting the same (interval by the cluster error), every account, or "
-            "every unit of revenue. Quarters and years only.",
-            compared(rows[rows["period_start"] == pd.Timestamp(filters.start)]),
+            f"Answers that lead to an account{counted}, with every answer counting the same (interval by the cluster "
+            "error), every account, or every unit of revenue. Quarters and years only.",
+            compared(of_period),
             draw_views,
         )
         panel(

@@ -337,7 +337,17 @@ def test_a_segment_filters_what_has_it_and_the_rest_says_so(
 def test_a_type_without_waves_has_the_value_of_its_categories(
     sample: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    [counted] = sample.query("""
+        select views.responses, scores.responses
+        from marts.nps_account_views as views
+        inner join marts.nps_by_segment_period as scores
+            using (survey_type, period_grain, period_start, segment, segment_value)
+        where survey_type = 'transactional' and period_grain = 'quarter' and segment = 'all'
+            and period_start = '2025-04-01'
+    """)
     app = page(sample.data, monkeypatch, "Accounts", type="transactional")
+    assert counted[0] < counted[1]
+    assert app.caption[0].value.startswith("Answers that lead to an account ({} of {}), with".format(*counted))
     assert ["have no waves" in box.value for box in app.info] == [True]
     assert app.subheader[-1].value == "Value by category" and set(app.dataframe[-1].value["category"]) == {
         *("promoter", "passive", "detractor"),
