@@ -20,6 +20,8 @@ GREY = "#767676"
 CATEGORIES = {"promoter": BLUE, "passive": GREY, "detractor": RED}
 TOO_FEW = "too few answers"
 NOBODY_ELSE = "nobody else"
+# What a spreadsheet takes for a formula when a text begins with it.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # What a chart can show and a person can read.
 MAX_PERIODS = 60
 MAX_VALUES = 12
@@ -44,7 +46,7 @@ def panel(title: str, how: str, rows: pd.DataFrame, draw: Callable[[pd.DataFrame
     file_name = title.lower().replace(" ", "_").replace(",", "") + ".csv"
     st.download_button(
         f"CSV: {title}",
-        rows.to_csv(index=False),
+        as_csv(rows),
         file_name,
         "text/csv",
         key=f"csv {title}",
@@ -52,6 +54,17 @@ def panel(title: str, how: str, rows: pd.DataFrame, draw: Callable[[pd.DataFrame
         type="tertiary",
         icon=":material/download:",
     )
+
+
+def as_csv(rows: pd.DataFrame) -> str:
+    """The rows for a spreadsheet, in which no text may run as a formula: anybody who is asked can write one.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    safe = rows.copy()
+    for name in safe.select_dtypes(["object", "string"]):
+        safe[name] = [f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in safe[name]]
+    return safe.to_csv(index=False)
 
 
 def ink() -> str:
@@ -142,17 +155,24 @@ def with_score_text(rows: pd.DataFrame) -> pd.DataFrame:
     return labelled
 
 
-def period_axis() -> alt.X:
+def period_axis(**axis: Any) -> alt.X:
     """Periods in the order of the rows, as many labels as there is room for."""
     return alt.X(
-        "period:O", sort=None, title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6)
+        "period:O",
+        sort=None,
+        title=None,
+        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6, **axis),
     )
 
 
-def trend(rows: pd.DataFrame, **size: Any) -> alt.LayerChart:
+# Beside other panels: the first and the last label, of half such a width at most, do not reach beyond their own.
+WITHIN_PANEL = {"labelFlush": 36}
+
+
+def trend(rows: pd.DataFrame, x: alt.X | None = None, **size: Any) -> alt.LayerChart:
     """Scores by period with the band of their intervals; a cross stands for a period with too few answers."""
     base = alt.Chart(rows, **size).encode(
-        period_axis(),
+        x or period_axis(),
         tooltip=[
             alt.Tooltip("period:O", title="Period"),
             alt.Tooltip("says:N", title="NPS"),
