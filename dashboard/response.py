@@ -9,6 +9,7 @@ from dashboard.charts import (
     BLUE,
     GREY,
     SHARE_AXIS,
+    WITHIN_PANEL,
     Chart,
     amounts,
     of_all_segments,
@@ -24,17 +25,27 @@ from dashboard.published import Published
 from dashboard.segments import shown_segment
 
 STEPS = ["invited", "delivered", "opened", "started", "answered"]
-RATES = ["delivery_rate", "open_rate", "start_rate", "response_rate", "completion_rate"]
+# And of what step each rate tells, in the order they are drawn.
+RATES = {
+    "delivery_rate": "delivered",
+    "open_rate": "opened",
+    "start_rate": "started",
+    "response_rate": "answered",
+    "completion_rate": "started",
+}
 
 
 def show(published: Published, filters: Filters) -> None:
     """Draw the page."""
     if whole_company(filters, "Funnel"):
         rows = funnel(published, filters)
+        of_period = rows[rows["period_start"] == pd.Timestamp(filters.start)]
+        left_out = [step for step in STEPS if any(is_untracked(of_period, step))]
         panel(
             "Funnel",
-            "Invitations sent in the period, and how far each came; the share is of those invited.",
-            rows[rows["period_start"] == pd.Timestamp(filters.start)],
+            "Invitations sent in the period, and how far each came; the share is of those invited."
+            + (f" Not tracked: {', '.join(left_out)}." if left_out else ""),
+            of_period,
             draw_funnel,
         )
         panel(
@@ -123,6 +134,12 @@ def fatigue(published: Published, filters: Filters) -> pd.DataFrame:
     )
 
 
+def is_untracked(rows: pd.DataFrame, step: str) -> pd.Series:
+    """In which rows nobody came to a step and somebody beyond it: the tools that were used do not tell of it."""
+    beyond = STEPS[STEPS.index(step) + 1 :]
+    return (rows[step] == 0) & (rows[beyond] > 0).any(axis="columns")
+
+
 def says(rows: pd.DataFrame) -> str:
     """The R-indicator and the test in a sentence."""
     row = rows.iloc[0]
@@ -133,9 +150,10 @@ def says(rows: pd.DataFrame) -> str:
 
 
 def draw_funnel(rows: pd.DataFrame) -> Chart:
-    """A bar per step, with its count and share in words."""
+    """A bar per step that is tracked, with its count and share in words."""
     row = rows.iloc[0]
-    steps = pd.DataFrame({"step": STEPS, "count": [row[step] for step in STEPS]})
+    tracked = [step for step in STEPS if not is_untracked(rows, step).iloc[0]]
+    steps = pd.DataFrame({"step": tracked, "count": [row[step] for step in tracked]})
     steps["says"] = [
         f"{count:,.0f} ({share(count / row['invited'])})" if row["invited"] else f"{count:,.0f}"
         for count in steps["count"]
@@ -149,36 +167,36 @@ def draw_funnel(rows: pd.DataFrame) -> Chart:
 
 
 def draw_rates(rows: pd.DataFrame) -> Chart:
-    """One small line per rate."""
-    long = rows.melt(["period"], RATES, var_name="rate", value_name="share")
+    """One small line per rate; none where its step is not tracked."""
+    known = rows.assign(**{rate: rows[rate].mask(is_untracked(rows, step)) for rate, step in RATES.items()})
+    long = known.melt(["period"], [*RATES], var_name="rate", value_name="share").dropna(subset="share")
     base = alt.Chart(long, height=110, width=240).encode(
-        period_axis(),
+        period_axis(**WITHIN_PANEL),
         alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=4), scale=alt.Scale(zero=False)),
         tooltip=["period:O", "rate:N", alt.Tooltip("share:Q", format=".1%")],
     )
     return (
         alt.LayerChart(layer=[base.mark_line(color=BLUE), base.mark_point(color=BLUE, filled=True, opacity=1)])
-        .facet(alt.Facet("rate:N", sort=RATES, title=None), columns=3)
+        .facet(alt.Facet("rate:N", sort=[*RATES], title=None), columns=3)
         .resolve_scale(y="independent")
     )
 
 
 def draw_propensity(rows: pd.DataFrame) -> Chart:
-    """A dot per value, and a rule at the rate of all."""
+    """A dot per value, and a rule at the rate of all, which crosses no words: they stand beside the chart."""
     said = rows.assign(
-        says=[share(value) for value in rows["response_propensity"]],
-        label=rows["segment_value"] + " · " + rows["invited"].map("{:,}".format) + " invited",
+        label=[
+            f"{row.segment_value} · {row.invited:,} invited · {share(row.response_propensity)}"
+            for row in rows.itertuples()
+        ],
         everybody=rows["answered"].sum() / rows["invited"].sum(),
     )
     chart = alt.Chart(said, height=alt.Step(28))
-    base = chart.encode(
-        alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)), tooltip=["label:N", "says:N"]
-    )
+    base = chart.encode(alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=340)), tooltip=["label:N"])
     x = alt.X("response_propensity:Q", title="Answered / invited", axis=SHARE_AXIS, scale=alt.Scale(zero=False))
     return alt.layer(
         chart.mark_rule(color=GREY, strokeDash=[4, 4]).encode(alt.X("everybody:Q", title="Answered / invited")),
         base.mark_point(color=BLUE, filled=True, size=90, opacity=1).encode(x),
-        base.mark_text(align="left", dx=8).encode(x, text="says:N"),
     )
 
 

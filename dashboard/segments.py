@@ -12,9 +12,11 @@ from dashboard.charts import (
     POINTS_AXIS,
     RED,
     TOO_FEW,
+    WITHIN_PANEL,
     Chart,
     dots,
     panel,
+    period_axis,
     score,
     trend,
     whole_company,
@@ -108,7 +110,9 @@ def draw_ranking(rows: pd.DataFrame) -> Chart:
 
 def small_multiples(rows: pd.DataFrame) -> Chart:
     """One small trend per value, on the same scale."""
-    return trend(rows, height=130, width=255).facet(alt.Facet("segment_value:N", title=None), columns=3)
+    return trend(rows, period_axis(**WITHIN_PANEL), height=130, width=255).facet(
+        alt.Facet("segment_value:N", title=None), columns=3
+    )
 
 
 def steps(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import accounts, closed_loop, overview, quality, response, segments, voices
 from dashboard.app import PAGES
-from dashboard.charts import NOBODY_ELSE, TOO_FEW, readable, with_score_text
+from dashboard.charts import NOBODY_ELSE, TOO_FEW, as_csv, readable, with_labels, with_score_text
 from dashboard.filters import Filters, latest
 from dashboard.published import Published
 from dashboard.scores import scores, scores_by_value
@@ -364,6 +365,60 @@ def test_a_period_without_invitations_has_no_funnel(sample: Pipeline, monkeypatc
     offered = {button.proto.label.removeprefix("CSV: ") for button in app.get("download_button")}
     assert "Funnel" not in offered and "Rates" in offered  # of the days before
     assert app.info[0].value.startswith("Nothing in this view")
+
+
+def test_steps_that_the_tools_do_not_track_are_left_out(
+    sample: Pipeline, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "serving" / "nps.duckdb"
+    served.parent.mkdir()
+    shutil.copy(sample.serving, served)
+    with duckdb.connect(served) as connection:
+        connection.execute("update marts.response_funnel set opened = 0, started = 0")
+        connection.execute("update quality.publication set publication_id = 'untracked'")
+    app = page(tmp_path, monkeypatch, "Response")
+    assert app.caption[0].value.endswith("of those invited. Not tracked: opened, started.")
+    assert "Not tracked" not in page(sample.data, monkeypatch, "Response").caption[0].value
+
+    def drawn(rows: pd.DataFrame) -> tuple[set[str], set[str]]:
+        funnel, rates = response.draw_funnel(rows).to_dict(), response.draw_rates(rows.assign(period="Q")).to_dict()
+        return tuple(
+            {row[key] for data in chart["datasets"].values() for row in data}
+            for chart, key in ((funnel, "step"), (rates, "rate"))
+        )  # type: ignore[return-value]
+
+    rows = response.funnel(published, QUARTER)
+    assert drawn(rows) == ({*response.STEPS}, {*response.RATES})
+    untracked = ({"invited", "delivered", "answered"}, {"delivery_rate", "response_rate"})
+    assert drawn(rows.assign(opened=0, started=0)) == untracked
+    nothing = {"open_rate": None, "start_rate": None, "completion_rate": None}
+    assert drawn(rows.assign(opened=0, started=0, **nothing)) == untracked
+    # Nobody got further: that nobody opened is a figure.
+    assert drawn(rows.assign(opened=0, started=0, answered=0))[0] == {*response.STEPS}
+
+
+def test_no_text_of_a_csv_runs_as_a_formula() -> None:
+    rows = pd.DataFrame(
+        {"nps": [-1.5, None], "said": ["=1+1", "a=b"], "name": ["@x", None], "score": [-1, 2], "day": ["\tx", "-y"]}
+    )
+    assert list(csv.reader(as_csv(rows).splitlines())) == [
+        ["nps", "said", "name", "score", "day"],
+        ["-1.5", "'=1+1", "'@x", "-1", "'\tx"],
+        ["", "a=b", "", "2", "'-y"],
+    ]
+
+
+def test_labels_of_a_panel_do_not_reach_into_the_next(published: Published) -> None:
+    rows = with_labels(scores_by_value(published, QUARTER, "region"), "quarter")
+    funnel = response.funnel(published, QUARTER).assign(period="Q")
+    for chart in (segments.small_multiples(rows), response.draw_rates(funnel)):
+        assert all(layer["encoding"]["x"]["axis"]["labelFlush"] for layer in chart.to_dict()["spec"]["layer"])
+
+
+def test_the_rule_of_who_answers_crosses_no_words(published: Published) -> None:
+    chart = response.draw_propensity(response.representativeness(published, QUARTER, "region")).to_dict()
+    assert [layer["mark"]["type"] for layer in chart["layer"]] == ["rule", "point"]
+    assert all("invited · " in row["label"] and "%" in row["label"] for row in chart["datasets"].popitem()[1])
 
 
 def test_a_new_publication_shows_at_once(sample: Pipeline, tmp_path: Path) -> None:
