@@ -134,9 +134,15 @@
 {%- endmacro %}
 
 
+{#- What an account is worth: its revenue; nothing where that is not known, or below 0 as after a credit. -#}
+{% macro worth_of(annual_revenue) -%}
+    case when {{ annual_revenue }} > 0 then {{ annual_revenue }} else 0 end
+{%- endmacro %}
+
+
 {#-
-    Of the accounts that answered in a period, each with its counts, its revenue as a double and theta, its score by -1 to
-    1: the sums that the scores of nps_account_views and their errors are made of.
+    Of the accounts that answered in a period, each with its counts, its revenue as a double, which is 0 of those that are
+    no customers, and theta, its score by -1 to 1: the sums that the scores of nps_account_views and their errors are made of.
 -#}
 {% macro account_sums() -%}
     {{- return({
@@ -147,7 +153,6 @@
         'promoters': 'promoters',
         'passives': 'passives',
         'detractors': 'detractors',
-        'customer_revenue': 'case when is_customer then revenue else 0e0 end',
         'answers_squared': 'responses * responses',
         'answers_squared_theta': 'responses * (promoters - detractors)',
         'answers_squared_theta_squared': '(promoters - detractors) * (promoters - detractors)',

@@ -50,7 +50,7 @@ def test_the_three_scores_are_those_of_plain_python(sample: Pipeline) -> None:
     theta = {account: sum(scores) / len(scores) for account, scores in answers.items()}
     mean = sum(sum(scores) for scores in answers.values()) / n
     spread = sum((sum(scores) - len(scores) * mean) ** 2 for scores in answers.values())
-    weights = {account: states[account][0] for account in answers if account in states}
+    weights = {account: customers[account] for account in answers if account in customers}
     by_revenue = sum(weights[account] * theta[account] for account in weights) / sum(weights.values())
     (row,) = sample.query(
         """

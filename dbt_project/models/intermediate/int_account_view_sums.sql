@@ -146,8 +146,7 @@ answered as (
         {{ segment_value(segment, 'period_ends.period_end') }} as {{ adapter.quote(segment.name) }},
         {%- endfor %}
         coalesce(accounts.is_customer and not coalesce(accounts.is_deleted, false), true) as is_customer,
-        cast(case when accounts.annual_revenue > 0 then accounts.annual_revenue else 0 end as {{ type_double() }})
-            as revenue,
+        cast({{ worth_of('accounts.annual_revenue') }} as {{ type_double() }}) as annual_revenue,
         1e0 * (by_period.promoters - by_period.detractors) / by_period.responses as theta
     from by_period
     inner join period_ends
@@ -156,6 +155,14 @@ answered as (
         on
             by_period.account_id = accounts.account_id
             and {{ is_valid_at('accounts', 'period_ends.ended_at') }}
+),
+
+-- Who is no customer has a voice, and no revenue: else one that left could outweigh all who stay.
+weighed as (
+    select
+        *,
+        case when is_customer then annual_revenue else 0e0 end as revenue
+    from answered
 ),
 
 final as (
@@ -169,7 +176,7 @@ final as (
         {%- for name, expression in account_sums().items() %}
         sum({{ expression }}) as {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from answered
+    from weighed
     group by {{ (['survey_type', 'period_grain', 'period_start'] + names) | join(', ') }}
 )
 

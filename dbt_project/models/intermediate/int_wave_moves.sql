@@ -103,7 +103,7 @@ final as (
         summed.to_category,
         summed.contacts,
         {{ six_digits(
-            'coalesce(accounts.annual_revenue, 0) * 1e0 * summed.contacts / people_of_accounts.contacts'
+            worth_of('accounts.annual_revenue') ~ ' * 1e0 * summed.contacts / people_of_accounts.contacts'
         ) }} as revenue
     from summed
     inner join people_of_accounts

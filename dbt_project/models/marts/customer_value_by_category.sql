@@ -1,5 +1,6 @@
 -- Grain: one category and survey type: what its accounts are worth, how many stay, and how many sales are won after it.
 {%- set minimum = var('evidence_minimum').interval %}
+{%- set revenue = 'cast(' ~ worth_of('accounts.annual_revenue') ~ ' as ' ~ type_double() ~ ')' %}
 
 with accounts_answered as (
     select * from {{ ref('int_account_outcomes') }}
@@ -11,10 +12,9 @@ worth as (
         accounts_answered.category,
         count(*) as accounts,
         count(accounts.annual_revenue) as accounts_with_revenue,
-        sum(accounts.annual_revenue) as revenue,
-        sum(cast(accounts.annual_revenue as {{ type_double() }})) as revenue_sum,
-        sum(cast(accounts.annual_revenue as {{ type_double() }}) * cast(accounts.annual_revenue as {{ type_double() }}))
-            as revenue_square_sum
+        sum({{ worth_of('accounts.annual_revenue') }}) as revenue,
+        sum({{ revenue }}) as revenue_sum,
+        sum({{ revenue }} * {{ revenue }}) as revenue_square_sum
     from accounts_answered
     inner join {{ ref('dim_accounts') }} as accounts on accounts_answered.account_id = accounts.account_id
     where accounts_answered.is_last and accounts.is_customer and not accounts.is_deleted

@@ -41,7 +41,7 @@
             {%- endfor %}
             coalesce(history.valid_from, timestamp '1900-01-01') as valid_from,
             coalesce(history.valid_to, timestamp '9999-12-31') as valid_to,
-            case when history.annual_revenue > 0 then history.annual_revenue else 0 end as revenue
+            {{ worth_of('history.annual_revenue') }} as revenue
         from {{ ref('dim_accounts') }} as surviving_accounts
         left join {{ account_states() }} as history on surviving_accounts.account_id = history.account_id
         where coalesce(history.is_customer and not coalesce(history.is_deleted, false), true)
@@ -199,9 +199,9 @@ final as (
         case when {{ enough }} then {{ points(mean_bound(mean, error, 'confidence.z', 1)) }} end as {{ view }}_ci_high,
         {%- endfor %}
         cast(coalesce(customers.revenue, 0) as decimal(18, 2)) as revenue,
-        cast(coalesce(errors.customer_revenue, 0) as decimal(18, 2)) as revenue_answered,
-        cast(coalesce(customers.revenue, 0) - coalesce(errors.customer_revenue, 0) as decimal(18, 2)) as revenue_silent,
-        {{ rate('coalesce(errors.customer_revenue, 0)', 'customers.revenue') }} as revenue_coverage,
+        cast(coalesce(errors.revenue, 0) as decimal(18, 2)) as revenue_answered,
+        cast(coalesce(customers.revenue, 0) - coalesce(errors.revenue, 0) as decimal(18, 2)) as revenue_silent,
+        {{ rate('coalesce(errors.revenue, 0)', 'customers.revenue') }} as revenue_coverage,
         {{ evidence('coalesce(errors.responses, 0)') }} as evidence
     from periods
     inner join cells
