@@ -1,4 +1,11 @@
 -- Grain: one benchmark and one period (month, quarter, year) in which it is valid.
+{#- Of a benchmark only its score is known, so its variance is the greatest that a score can have: nobody passive. -#}
+{%- set variance_of_benchmark = shrunk_variance(
+    'benchmarks.responses * (100e0 + benchmarks.nps) / 200e0',
+    'benchmarks.responses * (100e0 - benchmarks.nps) / 200e0',
+    'benchmarks.responses'
+) %}
+
 with benchmarks as (
     select * from {{ ref('benchmarks') }}
 ),
@@ -12,7 +19,6 @@ confidence as (
     select {{ confidence_z() }} as z
 ),
 
--- Of a benchmark only its score is known, so its variance is the greatest that a score can have: nobody passive.
 compared as (
     select
         benchmarks.benchmark_id,
@@ -33,7 +39,7 @@ compared as (
             {{ shrunk_variance('periods.promoters', 'periods.detractors', 'periods.responses') }}
             + case
                 when benchmarks.responses > 0
-                    then (1e0 - benchmarks.nps / 100e0 * benchmarks.nps / 100e0) / benchmarks.responses
+                    then {{ variance_of_benchmark }}
                 else 0e0
             end
         ) as gap_error
@@ -85,10 +91,16 @@ final as (
         tested.benchmark_nps,
         tested.benchmark_responses,
         cast(tested.nps - tested.benchmark_nps as decimal(9, 4)) as gap,
-        case when {{ enough }} then {{ points('100e0 * (tested.gap - confidence.z * tested.gap_error)') }} end
-            as gap_ci_low,
-        case when {{ enough }} then {{ points('100e0 * (tested.gap + confidence.z * tested.gap_error)') }} end
-            as gap_ci_high,
+        -- Our score can be no lower than -100, and no higher than 100.
+        {%- for name, sign in [('gap_ci_low', '-'), ('gap_ci_high', '+')] %}
+        case
+            when {{ enough }}
+                then {{ points(
+                    'greatest(-100e0 - tested.benchmark_nps, least(100e0 - tested.benchmark_nps, '
+                    ~ '100e0 * (tested.gap ' ~ sign ~ ' confidence.z * tested.gap_error)))'
+                ) }}
+        end as {{ name }},
+        {%- endfor %}
         {{ significance_measures('tested') }}
     from tested
     cross join confidence
