@@ -47,7 +47,7 @@ create macro without_contact_details(text) as
 -- The years of an account at a date, as a band; `born` is computed once per account.
 create macro tenure(born, day) as
     case
-        when born is null then 'unknown'
+        when born is null or born > day then 'unknown'
         when cast(born + interval 12 month as date) > day then 'under 1 year'
         when cast(born + interval 36 month as date) > day then '1-2 years'
         when cast(born + interval 60 month as date) > day then '3-4 years'
@@ -1172,7 +1172,9 @@ all_windows as (
         survey_type, 'trailing', period_start - 89, period_start, segment, segment_value, is_complete_window,
         invited, delivered, answered, responses, promoters, passives, detractors,
         controllable_promoters, controllable_passives, controllable_detractors,
-        lag(promoters, 90) over cell, lag(detractors, 90) over cell, lag(responses, 90) over cell
+        lag(case when is_complete_window then promoters end, 90) over cell,
+        lag(case when is_complete_window then detractors end, 90) over cell,
+        lag(case when is_complete_window then responses end, 90) over cell
     from sliding
     window cell as (partition by survey_type, segment, segment_value order by period_start)
 ),

@@ -135,10 +135,10 @@
 {%- endmacro %}
 
 
-{#- Full years between a date and a later one, as a band: "under 1 year", "1-2 years", "5+ years". -#}
+{#- Full years between a date and a later one, as a band: "under 1 year", "1-2 years", "5+ years"; of none later, unknown. -#}
 {% macro age_band(born, date_column, years) -%}
     case
-        when {{ born }} is null then 'unknown'
+        when {{ born }} is null or {{ born }} > {{ date_column }} then 'unknown'
         {%- for bound in years %}
         when {{ add_months(born, bound * 12) }} > {{ date_column }} then '
             {%- if loop.first -%} under {{ bound }} year{{ 's' if bound > 1 }}

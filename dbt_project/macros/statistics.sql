@@ -183,16 +183,17 @@
 {#-
     The comparison with an earlier window of the same cell, as CTEs that end in `compared`: the columns of `cells` with
     previous_promoters, previous_detractors, previous_responses, p and q. `offset` is the distance in rows; windows
-    must not overlap. p is two-sided, and only where both windows have directional evidence; q is that of the cells of
+    must not overlap, and one that is not `complete` is compared with none after it. p is two-sided, and only where both windows have directional evidence; q is that of the cells of
     one `family`.
 -#}
-{% macro comparison_ctes(cells, cell_key, order_by, offset, family) -%}
+{% macro comparison_ctes(cells, cell_key, order_by, offset, family, complete=none) -%}
     with_previous as (
         select
             *,
-            lag(promoters, {{ offset }}) over cell as previous_promoters,
-            lag(detractors, {{ offset }}) over cell as previous_detractors,
-            lag(responses, {{ offset }}) over cell as previous_responses
+            {%- for count in ['promoters', 'detractors', 'responses'] %}
+            lag({{ 'case when ' ~ complete ~ ' then ' ~ count ~ ' end' if complete else count }}, {{ offset }}) over cell
+                as previous_{{ count }}{{ ',' if not loop.last }}
+            {%- endfor %}
         from {{ cells }}
         window cell as (partition by {{ cell_key | join(', ') }} order by {{ order_by }})
     ),

@@ -233,6 +233,8 @@ def tenure(since: str, day: date) -> str:
     if not since:
         return "unknown"
     born = date.fromisoformat(since)
+    if born > day:
+        return "unknown"
     years = day.year - born.year - ((day.month, day.day) < (born.month, min(born.day, 28 if born.month == 2 else 31)))
     if years < 1:
         return "under 1 year"

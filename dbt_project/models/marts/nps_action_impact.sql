@@ -70,7 +70,8 @@ counted as (
     group by action_id, survey_type
 ),
 
--- Actions for the same customers, or for everybody, at about the same time: what each did cannot be told apart.
+-- Actions at about the same time that may have met the same customers: all but those for another value of the same
+-- segment. What each did cannot be told apart.
 parallel as (
     select
         actions.action_id,
@@ -80,10 +81,7 @@ parallel as (
         on
             actions.action_id <> others.action_id
             and abs({{ days_between('actions.starts_on', 'others.starts_on') }}) < {{ days }}
-            and (
-                others.segment = 'all'
-                or (actions.segment = others.segment and actions.segment_value = others.segment_value)
-            )
+            and (actions.segment <> others.segment or actions.segment_value = others.segment_value)
     where coalesce(actions.survey_type, others.survey_type, '') = coalesce(others.survey_type, actions.survey_type, '')
     group by actions.action_id
 ),

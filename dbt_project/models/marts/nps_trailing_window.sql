@@ -35,6 +35,7 @@ confidence as (
     order_by='window_end',
     offset=days,
     family=['survey_type', 'window_end', 'segment'],
+    complete='is_complete_window',
 ) }},
 
 final as (
