@@ -147,10 +147,10 @@ class Company(Builder):
         """In one table after the other, rows delivered again with a value of another row in some column.
 
         That edits answers and hands them to other people, gives people other addresses and contacts other accounts,
-        moves times, repeats answers and takes back what a batch before had changed. Some invitations bounced, though they
-        were answered, or will be. Some contacts and accounts are
-        merged, or no longer, among so few that chains and circles come of it, and the shop's answers name some of
-        these. Comments name people who were delivered, or will be.
+        moves times, repeats answers and takes back what a batch before had changed. Some invitations bounced, though
+        they were answered, or will be. Some contacts and accounts are merged, or no longer, among so few that chains
+        and circles come of it, and the shop's answers name some of these. Comments name people who were delivered, or
+        will be.
         """
         keys: dict[str, list[str]] = {}
         names: list[str] = []
