@@ -141,11 +141,11 @@
 {%- endmacro %}
 
 
-{#- Words that are written like a name; and what of it is none at its end, as in "Ann Lee's". -#}
+{#- Words that are written like a name, with a comma where the last is first; and what of it is none at its end, as in "Ann Lee's". -#}
 {% macro name_run() -%}
     {%- set word = "\\p{Lu}[\\p{L}\\p{M}'’.-]*" -%}
     {%- set particle = '(?:al|bin|da|de|del|den|der|di|dos|la|le|ter|van|von|zu)\\b' -%}
-    {{- return(word ~ '(?:\\s+(?:' ~ particle ~ '|' ~ word ~ '))+') -}}
+    {{- return(word ~ '(?:,?\\s+(?:' ~ particle ~ '|' ~ word ~ '))+') -}}
 {%- endmacro %}
 
 {% macro name_ending() -%}{{- return("(['’]s)?[.'’-]*$") -}}{%- endmacro %}
@@ -175,7 +175,7 @@
                 select
                     {{ keep | join(', ') }},
                     string_split_regex(
-                        unnest(regexp_extract_all({{ text }}, {{ text_literal(name_run()) }})), '\s+'
+                        unnest(regexp_extract_all({{ text }}, {{ text_literal(name_run()) }})), ',?\s+'
                     ) as words
                 from {{ relation }}
             ) as runs
@@ -199,7 +199,7 @@
             from (
                 select
                     {{ keep | join(', ') }},
-                    split(name_run, {{ java_expression('\\s+') }}) as words
+                    split(name_run, {{ java_expression(',?\\s+') }}) as words
                 from (
                     select
                         {{ keep | join(', ') }},
@@ -219,7 +219,7 @@
     from (
         select
             {{ keep | join(', ') }},
-            regexp_split_to_array(name_run[1], '\s+') as words
+            regexp_split_to_array(name_run[1], ',?\s+') as words
         from {{ relation }}
         cross join lateral regexp_matches({{ text }}, {{ posix_expression(name_run()) }}, 'g') as found (name_run)
     ) as runs
@@ -234,7 +234,7 @@
 {% macro duckdb__any_of_words(words) -%}
     string_agg(
         case when {{ words }} like '% %' then '(?i:' else '(?:' end
-        || replace(regexp_escape({{ words }}), '\ ', '\s+') || ')', '|'
+        || replace(regexp_escape({{ words }}), '\ ', ',?\s+') || ')', '|'
         order by length({{ words }}) desc, {{ words }}
     )
 {%- endmacro %}
@@ -246,7 +246,7 @@
             array_sort(collect_list(struct(-length({{ words }}) as place, {{ words }} as words))),
             found -> concat(
                 case when found.words like '% %' then '(?iu:' else '(?:' end,
-                replace(regexp_replace(found.words, '([^0-9A-Za-z\\pL ])', '\\\\$1'), ' ', '\\s+'), ')'
+                replace(regexp_replace(found.words, '([^0-9A-Za-z\\pL ])', '\\\\$1'), ' ', ',?\\s+'), ')'
             )
         ), '|'
     )
@@ -259,7 +259,7 @@
             select
                 string_agg(
                     case
-                        when letter = ' ' then '\s+'
+                        when letter = ' ' then ',?\s+'
                         when {{ words }} like '% %' and lower(letter) <> upper(letter)
                             then '[' || lower(letter) || upper(letter) || ']'
                         when letter ~ '[^0-9A-Za-z[:alpha:]]' then '\' || letter

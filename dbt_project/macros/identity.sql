@@ -146,6 +146,26 @@ followed as (
 {%- endmacro %}
 
 
+{#- The names, in lower case, that each `phrase` of a relation may be: as it is, or last first, with `keep` and `phrase`. -#}
+{% macro phrases_as_names(phrases, keep) -%}
+    {%- set first = "split_part(phrase, ' ', 1)" -%}
+    {%- set last = "split_part(phrase, ' ', -1)" -%}
+    select
+        {{ keep | join(', ') }},
+        phrase,
+        lower(
+            case first_words
+                when 0 then phrase
+                when 1 then substr(phrase, length({{ first }}) + 2) || ' ' || {{ first }}
+                else {{ last }} || ' ' || substr(phrase, 1, length(phrase) - length({{ last }}) - 1)
+            end
+        ) as person_name
+    from {{ phrases }}
+    -- As many words at its beginning are the last name: none, one, or all but one.
+    cross join (select 0 as first_words union all select 1 union all select 2) as orders
+{%- endmacro %}
+
+
 {#-
     A text in which what may name somebody is written in one way: blanks, dashes, digits and signs of other keyboards as
     those of ASCII, what cannot be seen left out, and what links and web pages write for signs and letters read. Dear

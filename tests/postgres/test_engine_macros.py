@@ -59,7 +59,8 @@ LISTS = given(r"""
 NAMES = given("""
     Ask Ann Lee about it|ask Ann Lee's boss, Jürgen von der Leyen.|ÉMILE ZOLA wrote|Mary\tO'Neil-Smith|ann lee|Ann  Lee|
     Jean-Luc Picard’s ship|Dr. Strange Love|Anna Maria Lopez de la Cruz Garcia Lee|(Ann Lee)|漢字 Ann Lee漢字|
-    x_Ann Lee_y|José Ünal! José Ünal José Ünal|AnnLee x Ann|Zoë van Zu Dam|C++ rocks|Lee Lee Lee|Lee.Lee|a.b axb A.B
+    Lee, Ann, van Dam, Lee,Ann Lee , Ann|x_Ann Lee_y|José Ünal! José Ünal José Ünal|AnnLee x Ann|
+    Zoë van Zu Dam|C++ rocks|Lee Lee Lee|Lee.Lee|a.b axb A.B
 """)
 FRAMES = ("{}", "ring {} please", "({})", "Tel: {}.", "is it\n{}, or not")
 COMMENTS = [frame.format(text) for frame in FRAMES for text in shapes(NUMBERS + CALLED + OTHERS + ADDRESSES)]

@@ -27,6 +27,10 @@ phrases_of_all as (
     {{ name_phrases('all_comments', 'comment', ['response_id']) }}
 ),
 
+names_in_all as (
+    {{ phrases_as_names('phrases_of_all', ['response_id']) }}
+),
+
 affected as (
     select changed_value as response_id from {{ changed('int_delivered_answers', 'response_id') }} as answers
     union
@@ -34,10 +38,10 @@ affected as (
     where respondent_key in (select respondent_key from of_new_names)
     union
     -- A name that nobody had yet may stand in an old comment.
-    select phrases_of_all.response_id
-    from phrases_of_all
+    select names_in_all.response_id
+    from names_in_all
     inner join {{ changed('int_names', 'person_name') }} as names
-        on lower(phrases_of_all.phrase) = lower(names.changed_value)
+        on names_in_all.person_name = lower(names.changed_value)
 ),
 {% endif %}
 commented as (
@@ -51,6 +55,10 @@ commented as (
 
 phrases as (
     {{ name_phrases('commented', 'comment', ['response_id']) }}
+),
+
+possible_names as (
+    {{ phrases_as_names('phrases', ['response_id']) }}
 ),
 
 respondents as (
@@ -82,8 +90,8 @@ found as (
     select
         response_id,
         phrase as words
-    from phrases
-    where lower(phrase) in (select lower(names.person_name) from {{ ref('int_names') }} as names)
+    from possible_names
+    where person_name in (select lower(names.person_name) from {{ ref('int_names') }} as names)
     union
     select
         response_id,
