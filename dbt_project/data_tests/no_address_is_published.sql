@@ -1,4 +1,5 @@
--- No published text holds an e-mail address, as it is or as a link or a web page writes it. Which column does, not what it holds: results are logged.
+-- No published text holds an e-mail address, as it is or as a link or a web page writes it. Which column does, not what
+-- it holds: results are logged.
 {#- Named for the order alone: dbt knows of no other way to come after them. Which columns are texts, contracts say. -#}
 {%- set relations = {} %}
 {%- for name in [

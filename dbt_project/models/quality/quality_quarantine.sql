@@ -174,7 +174,8 @@ final as (
         source_file,
         source_line,
         reason,
-        case when hidden_survey_id = plain_survey_id then source_survey_id else hidden_survey_id end as source_survey_id,
+        case when hidden_survey_id = plain_survey_id then source_survey_id else hidden_survey_id end
+            as source_survey_id,
         case when hidden_row = plain_row then raw_row else hidden_row end as raw_row
     from hidden
 )
