@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from orchestration.settings import ConfigError, Settings, read_yaml
-from orchestration.strict import Strict, fault_message, key_of
+from orchestration.strict import Strict, Text, fault_message, key_of
 from orchestration.surveys import read_surveys
 
 Severity = Literal["block", "warn"]
@@ -18,7 +18,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=-100, le=100)]
-Text = Annotated[str, Field(min_length=1)]
 Number = TypeVar("Number")
 
 Fault = tuple[tuple[int | str, ...], str]  # the place in the file, and what is wrong there

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from orchestration.settings import Settings
-from orchestration.strict import Strict, checked_variable
-
-Text = Annotated[str, Field(min_length=1)]
+from orchestration.strict import Strict, Text, checked_variable
 
 
 class HandledBy(Strict):

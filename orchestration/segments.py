@@ -10,12 +10,11 @@ from pydantic import Field, RootModel, model_validator
 
 from orchestration.register import registered_loads
 from orchestration.settings import ConfigError, Settings
-from orchestration.strict import Strict
+from orchestration.strict import Strict, Text
 
 if TYPE_CHECKING:
     from orchestration.sources import Table
 
-Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
 # These are columns of the facts in any case, and are what the segments of the same names show.
 COLUMNS_OF_FACTS = {"touchpoint": "survey", "channel": "answer", "language": "answer"}

@@ -19,7 +19,7 @@ from expectations.thresholds import read_thresholds
 from orchestration.contact_rules import Advocacy
 from orchestration.segments import Segments
 from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings, read_yaml
-from orchestration.strict import Name, Strict, check_zone, checked, checked_variable
+from orchestration.strict import Name, Strict, Text, check_zone, checked, checked_variable
 
 # What every engine reads (java_time_format and posix_time_format in macros/engine.sql). Not %Z: CST is three zones.
 DIRECTIVES = "YymdHIMSfpbBaAjz"
@@ -58,7 +58,6 @@ def check_files(pattern: str) -> str:
     return pattern
 
 
-Text = Annotated[str, Field(min_length=1)]
 Files = Annotated[str, AfterValidator(check_files)]
 
 

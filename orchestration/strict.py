@@ -14,6 +14,7 @@ from orchestration.settings import DBT_PROJECT_DIR, ConfigError, Settings
 
 SurveyType = Literal["relationship", "transactional", "episodic"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Strict(BaseModel):

@@ -17,9 +17,8 @@ from pydantic import (
 )
 
 from orchestration.reference_lines import day
-from orchestration.strict import Name, Strict, SurveyType, check_zone, checked, variables_file
+from orchestration.strict import Name, Strict, SurveyType, Text, check_zone, checked, variables_file
 
-Text = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Between = Annotated[float, Field(gt=0, lt=1)]

@@ -103,8 +103,9 @@ surveys as (
     select * from {{ ref('surveys') }}
 ),
 
--- Of most invitations the tool says that they arrived.
-{%- set undelivered = 'select invitation_id from invitations where delivered_at is null' %}
+-- Of most invitations the tool says that they arrived. (Read twice, all invitations would be copied to memory.)
+{%- set undelivered = 'select invitation_id from '
+    ~ ('invitations' if is_incremental() else ref('int_invitations')) ~ ' where delivered_at is null' %}
 
 answered as (
     select
