@@ -6,6 +6,7 @@ its meta: severity, owner, threshold and action, so that a result explains itsel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
 from great_expectations.expectations.row_conditions import Column
 
-from expectations.thresholds import ActionRule, ScopedRule, Severity, Thresholds
+from expectations.thresholds import EVERY_VALUE, ActionRule, ScopedRule, Severity, Thresholds
 
 COUNTS = ("invited", "delivered", "answered", "responses", "promoters", "passives", "detractors")
 
@@ -200,9 +201,33 @@ def build_segment_check(thresholds: Thresholds) -> Check:
                         "Look for answers without a value in the segment named; they belong under unknown.",
                     ),
                 ),
+                *_every_value_is_found(thresholds),
             ],
         ),
     )
+
+
+def _every_value_is_found(thresholds: Thresholds) -> Iterator[gxe.UnexpectedRowsExpectation]:
+    """What thresholds.yml cannot be held against when it is read: the values of segments, which are data."""
+    named = [
+        f"({_literal(segment)}, {_literal(value)})"
+        for segment, values in thresholds.segments.items()
+        for value in values
+        if value != EVERY_VALUE
+    ]
+    if named:
+        yield gxe.UnexpectedRowsExpectation(
+            # Great Expectations fills in the braces.
+            unexpected_rows_query=_VALUES_WITHOUT_ANSWERS.format(
+                named=", ".join(named).replace("{", "{{").replace("}", "}}")
+            ),
+            **_terms(
+                "warn",
+                thresholds.owner,
+                "each segment value of thresholds.yml is one that answers have",
+                "Correct the value in thresholds.yml: its exceptions judge nothing.",
+            ),
+        )
 
 
 def build_figure_check(thresholds: Thresholds) -> Check:
@@ -349,6 +374,12 @@ full outer join found using ({_KEY}, segment)
 where
     expected.responses is distinct from found.responses
     or {" or ".join(f"expected.{count} <> found.{count}" for count in COUNTS)}
+"""
+
+_VALUES_WITHOUT_ANSWERS = """
+select *
+from (values {named}) named (segment, segment_value)
+where (segment, segment_value) not in (select (segment, segment_value) from {{batch}})
 """
 
 # A row that no rule is for, or that rests on too little, is not judged.

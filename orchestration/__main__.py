@@ -475,8 +475,21 @@ def dbt(settings: Settings, arguments: Sequence[str]) -> int:
         return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
 
 
+# Either keeps the kinds of survey apart; a query that was saved does.
+OF_ONE_KIND = ("survey_type", "survey__survey_name", "--saved-query", "--help")
+
+
 def mf(settings: Settings, arguments: Sequence[str]) -> int:
-    """Ask MetricFlow about the published figures."""
+    """Ask MetricFlow about the published figures.
+
+    Raises:
+        ConfigError: nothing is published, or relationship, transactional and episodic surveys would be one number.
+    """
+    if "query" in arguments and not any(name in argument for argument in arguments for name in OF_ONE_KIND):
+        raise ConfigError(
+            "relationship, transactional and episodic surveys are never pooled; add survey__survey_type to --group-by, "
+            """or --where "{{ Dimension('survey__survey_type') }} = 'relationship'\""""
+        )
     import update_checker  # noqa: PLC0415
     from dbt_metricflow.cli import main as metricflow  # noqa: PLC0415
 

@@ -955,7 +955,13 @@
 
 {% macro safe_cast_date(text) -%}{{ return(adapter.dispatch('safe_cast_date', 'nps')(text)) }}{%- endmacro %}
 
-{% macro duckdb__safe_cast_date(text) -%}try_cast({{ text }} as date){%- endmacro %}
+{#- Words such as epoch and infinity, and years before Christ, are dates to DuckDB. -#}
+{% macro duckdb__safe_cast_date(text) -%}
+    case
+        when {{ matches(text, '^\s*[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T]+[0-9].*|\s*)$') }}
+            then try_cast({{ text }} as date)
+    end
+{%- endmacro %}
 
 {#- A year alone is a date to Spark. -#}
 {% macro spark__safe_cast_date(text) -%}

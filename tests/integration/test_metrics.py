@@ -19,6 +19,7 @@ from metricflow.validation.data_warehouse_model_validator import DataWarehouseMo
 from metricflow_semantic_interfaces.protocols.semantic_manifest import SemanticManifest
 from metricflow_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
 
+from orchestration.__main__ import main
 from orchestration.settings import DBT_PROJECT_DIR, read_yaml
 from tests.conftest import ROOT, Pipeline
 
@@ -183,6 +184,12 @@ def test_written_examples_run(metricflow: CLIConfiguration, arguments: str) -> N
     )
     assert set(result.result_df.column_names) == {*asked.metrics, *asked.group_by}
     assert result.result_df.rows
+
+
+@pytest.mark.parametrize("arguments", ["--metrics nps", "--metrics nps --group-by metric_time__quarter"])
+def test_kinds_of_survey_are_not_pooled(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mf", "query", *arguments.split()]) == 1
+    assert "are never pooled; add survey__survey_type to --group-by" in capsys.readouterr().out
 
 
 def test_every_metric_is_in_the_semantic_manifest(manifest: dict[str, Any]) -> None:

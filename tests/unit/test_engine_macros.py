@@ -44,6 +44,20 @@ def test_a_time_is_read_in_the_zone_that_it_names_or_not_at_all(text: str, utc: 
     assert value("{{ utc_timestamp('text', time_zone='America/New_York') }}", text) == utc
 
 
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        *(
+            (text, "2025-03-14")
+            for text in ("2025-03-14", " 2025/3/14 ", "2025-03-14 10:00:00", "2025-03-14T10:00:00Z")
+        ),
+        *((text, None) for text in ("infinity", "-infinity", "epoch", "2025-03-14 (BC)", "2025-02-30", "2025", "")),
+    ],
+)
+def test_a_date_is_one_that_is_written_as_such(text: str, date: str | None) -> None:
+    assert value("{{ safe_cast_date('text') }}", text) == date
+
+
 @pytest.mark.parametrize("offset", ["Z", "+0000", "-00:00", "+00"])
 def test_an_offset_may_be_a_letter(offset: str) -> None:
     template = """{{ utc_timestamp('text', "%d.%m.%Y o'clock %H:%M %z", 'Europe/Berlin') }}"""

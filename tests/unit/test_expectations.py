@@ -392,6 +392,21 @@ def test_the_narrowest_rule_applies_and_the_result_says_what_it_is_of(tmp_path: 
     assert not other.is_success and other.threshold.startswith("must be 20.0% to 29.0%") and other.action == "Ask why."
 
 
+@pytest.mark.parametrize("value", ["nroth", "Region 'A': {north}"])
+def test_an_exception_for_a_value_that_no_answer_has_is_told(
+    tmp_path: Path, thresholds: Thresholds, value: str
+) -> None:
+    """A typing mistake in thresholds.yml, which nobody can know before there is data."""
+    values = {name: {"answers": {"min": 1}} for name in ("north", value)}
+    content = thresholds.model_dump(by_alias=True, exclude_none=True) | {"segments": {"region": values}}
+
+    validation = validate_marts(_warehouse(tmp_path), Thresholds.model_validate(content), "run")
+
+    (failed,) = [check for check in validation.checks if not check.is_success]
+    assert failed.observed_value == f"segment=region, segment_value={value}"
+    assert not failed.is_blocking and failed.action.startswith("Correct the value in thresholds.yml")
+
+
 def test_a_check_that_cannot_run_has_not_passed(tmp_path: Path, thresholds: Thresholds) -> None:
     warehouse = _warehouse(tmp_path, "drop table quality.quality_reconciliation")
 
