@@ -106,7 +106,8 @@ contacts_by_key as (
         people.respondent_key,
         contacts.contact_id,
         contacts.surviving_contact_id,
-        contacts.account_id
+        contacts.account_id,
+        contacts.contact_email
     from people
     inner join contacts on people.external_contact_id = contacts.contact_id
     where people.external_contact_id is not null
@@ -139,11 +140,14 @@ matched as (
             when contacts_by_email.contact_id is not null then 'email'
             else 'none'
         end as match_rule,
-        staff_domains.email_domain is not null as is_staff
+        staff_domains.email_domain is not null or staff_domains_by_key.email_domain is not null as is_staff
     from people
     left join contacts_by_key on people.respondent_key = contacts_by_key.respondent_key
     left join contacts_by_email on people.contact_email = contacts_by_email.contact_email
     left join staff_domains on {{ email_domain('people.contact_email') }} = staff_domains.email_domain
+    -- Of whom a link names by the key, the CRM alone has an address.
+    left join staff_domains as staff_domains_by_key
+        on {{ email_domain('contacts_by_key.contact_email') }} = staff_domains_by_key.email_domain
 )
 
 {{ only_changed('matched', 'respondent_key', [

@@ -34,6 +34,10 @@ respondents as (
     group by contact_id
 ),
 
+staff_domains as (
+    select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }} -- noqa: RF02
+),
+
 final as (
     select
         coalesce(crm_contacts.contact_id, respondents.contact_id) as contact_id,
@@ -42,12 +46,13 @@ final as (
         coalesce(respondents.match_rule, 'not_surveyed') as match_rule,
         -- A survivor that was not delivered is known by what was merged into it.
         crm_contacts.contact_id is not null or respondents.match_rule <> 'none' as is_in_crm,
-        coalesce(respondents.is_staff, false) as is_staff,
+        coalesce(respondents.is_staff, false) or staff_domains.email_domain is not null as is_staff,
         coalesce(crm_contacts.has_opted_out, false) as has_opted_out,
         coalesce(crm_contacts.has_reference_consent, false) as has_reference_consent,
         coalesce(crm_contacts.is_deleted, false) as is_deleted
     from crm_contacts
     full outer join respondents on crm_contacts.contact_id = respondents.contact_id
+    left join staff_domains on {{ email_domain('crm_contacts.contact_email') }} = staff_domains.email_domain
 )
 
 {{ with_removed_keys('final', 'contact_id') }}
