@@ -135,6 +135,7 @@ FIGURES = {
     "fast_share": Figure("answers faster than a person can read", Share, ("surveys",)),
     "unmatched_share": Figure("answers that lead to no account", Share, ("surveys", "segments")),
     "quarantined_share": Figure("quarantined of the delivered answer rows", Share, ("sources",)),
+    "unscored_share": Figure("delivered answer rows without a score, or of no NPS question", Share, ("sources",)),
     "load_age_hours": Figure("hours since the last load", Count, ("sources",)),
     "answer_age_hours": Figure("hours since the last counted answer", Count, ("sources",)),
 }

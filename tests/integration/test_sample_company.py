@@ -366,6 +366,7 @@ def test_guards_judge_surveys_and_sources_and_find_nothing_where_nothing_was_pla
         ("fast_share", "post-support"),
         ("unmatched_share", "post-support"),
         ("quarantined_share", "delighted"),
+        ("unscored_share", "delighted"),
         ("load_age_hours", "delighted"),
         ("load_age_hours", "salesforce"),
     }

@@ -339,6 +339,7 @@ def test_each_figure_fires_beyond_its_bound_and_only_on_enough(tmp_path: Path, t
         ("fast_share", 0.05, 30, 0.051),
         ("unmatched_share", 0.3, 30, 0.301),
         ("quarantined_share", 0.05, 100, 0.051),
+        ("unscored_share", 0.25, 30, 0.251),
     ]
     assert {figure for figure, *_ in bounds} == {figure for figure in FIGURES if not figure.endswith("_age_hours")}
     changes, expected = ["delete from quality.quality_figures"], set()

@@ -69,6 +69,10 @@
         'relation': 'sources', 'observed': 'quarantined_rows / nullif(delivered_rows, 0)', 'basis': 'delivered_rows',
         'where': 'true',
     },
+    'unscored_share': {
+        'relation': 'sources', 'observed': 'unscored_rows / nullif(delivered_rows, 0)', 'basis': 'delivered_rows',
+        'where': 'true',
+    },
 } %}
 
 with survey_days as (
@@ -393,6 +397,7 @@ loads as (
         reconciled.source_system,
         reconciled.loaded_at,
         reconciled.delivered_rows,
+        reconciled.missing_score + reconciled.not_nps as unscored_rows,
         coalesce(quarantined.quarantined_rows, 0) as quarantined_rows,
         max(reconciled.loaded_at) over (partition by reconciled.source_system) as last_loaded_at
     from {{ ref('quality_reconciliation') }} as reconciled
@@ -403,7 +408,8 @@ sources as (
     select
         source_system,
         sum(delivered_rows) as delivered_rows,
-        sum(quarantined_rows) as quarantined_rows
+        sum(quarantined_rows) as quarantined_rows,
+        sum(unscored_rows) as unscored_rows
     from loads
     where loaded_at >= {{ add_hours('last_loaded_at', -24 * windows.days) }}
     group by source_system
