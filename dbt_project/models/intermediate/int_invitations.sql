@@ -52,7 +52,14 @@ final as (
         case when position_in_group is not null then source_system || ':' || source_invitation_id end as group_id,
         {{ respondent_key() }} as respondent_key,
         {{ if_asked('attributes') }} as attributes,
-        {{ plain_columns | join(', ') }}
+        {{ plain_columns | reject('equalto', 'sent_at') | join(', ') }},
+        -- As of answers: nobody was asked in 1970, and what is to be sent one day has not been.
+        case
+            when
+                sent_at >= timestamp '{{ var("earliest_submitted_at") }}'
+                and sent_at <= {{ add_hours('loaded_at', var('future_tolerance_hours')) }}
+                then sent_at
+        end as sent_at
     from invitations
 ){% if is_incremental() %},
 
