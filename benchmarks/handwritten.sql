@@ -1141,6 +1141,41 @@ with windows as (
     window cell as (partition by survey_type, period_grain, segment, segment_value order by period_start)
 ),
 
+-- Days after a survey type's last, while its answers leave the window.
+fading as (
+    select
+        survey_type, cast(day as date) as period_start, segment, segment_value,
+        case when has_invitations then 0 end as invited, case when has_invitations then 0 end as delivered,
+        case when has_invitations then 0 end as answered, 0 as responses, 0 as promoters, 0 as passives, 0 as detractors,
+        0 as controllable_promoters, 0 as controllable_passives, 0 as controllable_detractors
+    from (
+        select
+            survey_type, segment, segment_value, max(period_start) as last_date, count(invited) > 0 as has_invitations
+        from work.period_counts
+        where period_grain = 'day'
+        group by all
+    )
+    cross join (
+        select least(
+            (select max(count_date) from work.daily where responses > 0),
+            (select cast(timezone('America/New_York', max(loaded_at)) as date) - 1 from loads)
+        ) as last_day
+    )
+    cross join unnest(
+        generate_series(last_date + 1, least(last_date + 89, last_day), interval 1 day)
+    ) as days (day)
+),
+
+daily_counts as (
+    select
+        survey_type, period_start, segment, segment_value, invited, delivered, answered, responses, promoters, passives,
+        detractors, controllable_promoters, controllable_passives, controllable_detractors
+    from work.period_counts
+    where period_grain = 'day'
+    union all
+    from fading
+),
+
 sliding as (
     select
         survey_type,
@@ -1158,8 +1193,7 @@ sliding as (
         cast(sum(controllable_promoters) over days_90 as bigint) as controllable_promoters,
         cast(sum(controllable_passives) over days_90 as bigint) as controllable_passives,
         cast(sum(controllable_detractors) over days_90 as bigint) as controllable_detractors
-    from work.period_counts
-    where period_grain = 'day'
+    from daily_counts
     window
         cell as (partition by survey_type, segment, segment_value order by period_start),
         days_90 as (partition by survey_type, segment, segment_value order by period_start rows between 89 preceding and current row)

@@ -5,9 +5,47 @@
             order by period_start
         {%- endset %}
 
-with daily as (
+with counted as (
     select * from {{ ref('int_period_counts') }}
     where period_grain = 'day'
+),
+
+cells as (
+    select
+        survey_type,
+        segment,
+        segment_value,
+        max(period_start) as last_date,
+        count(invited) > 0 as has_invitations
+    from counted
+    group by survey_type, segment, segment_value
+),
+
+-- Where nothing came any more, answers go on to leave the window, until it holds none.
+daily as (
+    select
+        survey_type,
+        segment,
+        segment_value,
+        period_start,
+        {{ count_names() | join(', ') }}
+    from counted
+    union all
+    select
+        cells.survey_type,
+        cells.segment,
+        cells.segment_value,
+        dates.date_day as period_start,
+        {%- for count in invitation_counts() %}
+        cast(case when cells.has_invitations then 0 end as bigint) as {{ count }},
+        {%- endfor %}
+        {%- for count in response_counts() %}
+        cast(0 as bigint) as {{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from cells
+    inner join {{ ref('dim_dates') }} as dates
+        on dates.date_day > cells.last_date and dates.date_day < {{ add_days('cells.last_date', days) }}
+    inner join {{ ref('int_last_day') }} as last_day on dates.date_day <= last_day.last_date
 ),
 
 windows as (
