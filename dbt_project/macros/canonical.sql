@@ -207,6 +207,13 @@
 {%- endmacro %}
 
 
+{#- A query for the business day on which answers were last loaded; of a later one nobody knows any. -#}
+{% macro answers_loaded_on() -%}
+    select {{ business_date('max(loaded_at)') }} as loaded_date from {{ ref('stg_lake__loads') }}
+    where lake_source || '.' || table_name in ({{ raw_tables_quoted('answers') }})
+{%- endmacro %}
+
+
 {#- File sources share their staging models; each exists only if a mapping names a file of its kind. -#}
 {% macro is_delivered(source_name, model) -%}
     {%- if source_name == 'files' -%}

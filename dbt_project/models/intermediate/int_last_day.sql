@@ -1,5 +1,6 @@
 -- Grain: one row: the last complete day that has answers. A warehouse made again from old files ends where they end;
--- the day of the last load is not over. What is counted in windows that end with it must know where it was before.
+-- the day on which answers were last loaded is not over. What is counted in windows that end with it must know where it
+-- was before.
 {{ config(
     materialized = 'incremental',
     unique_key = 'day_name',
@@ -13,13 +14,13 @@ with answered as (
 ),
 
 loaded as (
-    select {{ business_date('max(loaded_at)') }} as last_date from {{ ref('stg_lake__loads') }}
+    {{ answers_loaded_on() }}
 ),
 
 final as (
     select
         'last' as day_name,
-        least(answered.last_date, {{ add_days('loaded.last_date', -1) }}) as last_date
+        least(answered.last_date, {{ add_days('loaded.loaded_date', -1) }}) as last_date
     from answered
     cross join loaded
 )

@@ -3,9 +3,15 @@ with cells as (
     select * from {{ ref('int_period_counts') }}
 ),
 
--- What was loaded last tells how far the figures reach: a later period cannot be complete.
+-- Answers that were loaded last tell how far the figures reach: a later period cannot be complete, however fresh the CRM
+-- is, nor one that ends after the day that is shown.
 horizon as (
-    select {{ business_date('max(loaded_at)') }} as as_of_date from {{ ref('stg_lake__loads') }}
+    select
+        loaded.loaded_date,
+        {{ business_date(as_of_moment()) }} as as_of_date
+    from (
+        {{ answers_loaded_on() }}
+    ) as loaded
 ),
 
 confidence as (
@@ -28,7 +34,8 @@ final as (
         compared.period_end,
         compared.segment,
         compared.segment_value,
-        compared.period_end < horizon.as_of_date as is_complete_period,
+        coalesce(compared.period_end < horizon.loaded_date and compared.period_end <= horizon.as_of_date, false)
+            as is_complete_period,
         {{ nps_measures('compared', 'confidence.z') }},
         {{ comparison_measures('compared') }}
     from compared
