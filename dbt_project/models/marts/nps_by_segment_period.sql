@@ -3,8 +3,8 @@ with cells as (
     select * from {{ ref('int_period_counts') }}
 ),
 
--- Answers that were loaded last tell how far the figures reach: a later period cannot be complete, however fresh the CRM
--- is, nor one that ends after the day that is shown.
+-- Answers that were loaded last tell how far the figures reach: a later period cannot be complete, however fresh the
+-- CRM is, nor one that ends after the day that is shown.
 horizon as (
     select
         loaded.loaded_date,

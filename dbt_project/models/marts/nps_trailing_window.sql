@@ -44,7 +44,7 @@ daily as (
         {%- endfor %}
     from cells
     inner join {{ ref('dim_dates') }} as dates
-        on dates.date_day > cells.last_date and dates.date_day < {{ add_days('cells.last_date', days) }}
+        on cells.last_date < dates.date_day and {{ add_days('cells.last_date', days) }} > dates.date_day
     inner join {{ ref('int_last_day') }} as last_day on dates.date_day <= last_day.last_date
 ),
 
