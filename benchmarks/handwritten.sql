@@ -1396,7 +1396,11 @@ with segments as (
         sum(
             (answered - total_propensity * invited) * (answered - total_propensity * invited)
             / nullif(invited * total_propensity * (1e0 - total_propensity), 0e0)
-        ) as chi_square
+        ) as chi_square,
+        min(least(total_propensity, 1e0 - total_propensity) * invited) >= 1e0
+        and (
+            count(*) filter (total_propensity * invited < 5e0) + count(*) filter ((1e0 - total_propensity) * invited < 5e0)
+        ) <= 0.4 * count(*) as is_testable
     from populations
     group by all
 ),
@@ -1444,7 +1448,7 @@ select
     six_digits(tails.r_indicator) as r_indicator,
     six_digits(tails.chi_square) as chi_square,
     cast(tails.degrees_of_freedom as integer) as degrees_of_freedom,
-    six_digits(tails.p) as p_value
+    case when tails.is_testable then six_digits(tails.p) end as p_value
 from populations
 inner join tails using (survey_type, period_grain, period_start, segment);
 

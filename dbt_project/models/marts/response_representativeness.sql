@@ -46,7 +46,14 @@ segments as (
         sum(
             (answered - total_propensity * invited) * (answered - total_propensity * invited)
             / nullif(invited * total_propensity * (1e0 - total_propensity), 0e0)
-        ) as chi_square
+        ) as chi_square,
+        -- Cochran (1954), "Some methods for strengthening the common chi-square tests", Biometrics 10(4): no expected
+        -- count below 1, and at most a fifth of them below 5.
+        min(least(total_propensity, 1e0 - total_propensity) * invited) >= 1e0
+        and 5 * sum(
+            case when total_propensity * invited < 5e0 then 1 else 0 end
+            + case when (1e0 - total_propensity) * invited < 5e0 then 1 else 0 end
+        ) <= 2 * count(*) as is_testable
     from propensities
     group by survey_type, period_grain, period_start, segment
 ),
@@ -68,7 +75,7 @@ final as (
         {{ six_digits('segments.r_indicator') }} as r_indicator,
         {{ six_digits('segments.chi_square') }} as chi_square,
         cast(segments.degrees_of_freedom as integer) as degrees_of_freedom,
-        {{ six_digits('chi_square_tails.p') }} as p_value
+        case when segments.is_testable then {{ six_digits('chi_square_tails.p') }} end as p_value
     from propensities
     inner join segments
         on
