@@ -385,7 +385,10 @@ def test_hubspot(tmp_path: Path) -> None:
         "contacts": [entry(n, email=f"c{n}@shop.example", company=None, jobtitle="Buyer") for n in range(3)]
         + [entry(7, archived=True, email="gone@shop.example", company=None, jobtitle=None)],
         "companies": [entry(1, name="Shop", industry="RETAIL", annualrevenue="1", country="DE")],
-        "owners": [{"id": "5", "email": "o@shop.example", "firstName": "O", "lastName": "W", "archived": False}],
+        "owners": [
+            {"id": "5", "email": "o@shop.example", "firstName": "O", "lastName": "W", "archived": False},
+            {"id": "6", "email": "p@shop.example", "firstName": "P", "lastName": "W", "archived": True},
+        ],
     }
     with vendor("hubspot", HubSpot(objects), tmp_path, {"HUBSPOT_ACCESS_TOKEN": KEY}) as house:
         house.succeed()
@@ -395,8 +398,8 @@ def test_hubspot(tmp_path: Path) -> None:
         assert contacts["1"]["property_email"] == "c1@shop.example"
         assert contacts["1"]["properties"] == objects["contacts"][1]["properties"], "the object itself stays"
         assert set(house.records("company")[0]) >= {"id", "is_deleted", "property_name", "property_country"}
-        owner = house.records("owner")[0]
-        assert (owner["owner_id"], owner["first_name"], owner["last_name"]) == ("5", "O", "W")
+        owners = [(owner["owner_id"], owner["first_name"], owner["archived"]) for owner in house.records("owner")]
+        assert sorted(owners) == [("5", "O", False), ("6", "P", True)], "who left is told apart from who never was"
         # Everything is read every time, and only what changed is kept.
         objects["contacts"][1]["properties"]["jobtitle"] = "Chef"
         assert house.succeed()["contact"].records == 1

@@ -518,7 +518,10 @@ def deliver_hubspot(landing: Path) -> None:
     )
     write_csv(
         folder / "owner" / "1.csv",
-        [{"owner_id": "1", "email": "o@ours.example", "first_name": "Olga", "last_name": "O"}],
+        [
+            {"owner_id": "1", "email": "o@ours.example", "first_name": "Olga", "last_name": "O", "archived": "false"},
+            {"owner_id": "2", "email": "p@ours.example", "first_name": "Paul", "last_name": "P", "archived": "true"},
+        ],
     )
 
 
@@ -857,6 +860,7 @@ def test_companies_contacts_and_merges_of_both_crms(vendors: Pipeline) -> None:
     assert vendors.query("select owner_id, manager_id, job_title, is_active from marts.dim_owners order by all") == [
         ("1", None, None, True),
         ("10", None, "admin", False),
+        ("2", None, None, False),
         ("9", "group-5", "agent", True),
         ("U1", None, None, True),
         ("group-5", None, "Second line", True),

@@ -235,8 +235,8 @@ class HubSpot:
         records = self.objects.get(request.path.rsplit("/", 1)[-1], [])
         if "owners" not in request.path:
             assert " " not in request.params["properties"]
-            is_archived = request.params.get("archived", "false") == "true"
-            records = [record for record in records if record["archived"] is is_archived]
+        is_archived = request.params.get("archived", "false") == "true"
+        records = [record for record in records if record["archived"] is is_archived]
         start = int(request.params.get("after", 0))
         body: Record = {"results": records[start : start + self.page_size]}
         if start + self.page_size < len(records):

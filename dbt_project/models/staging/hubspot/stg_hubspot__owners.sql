@@ -8,7 +8,8 @@ renamed as (
         owner_id,
         cast(null as {{ dbt.type_string() }}) as manager_id,
         cast(null as {{ dbt.type_string() }}) as job_title,
-        coalesce(lower(is_active) = 'true', true) as is_active,
+        -- A connector says the one, the API the other.
+        coalesce(lower(is_active) = 'true', lower(archived) <> 'true', true) as is_active,
         _load_id as load_id,
         _loaded_at as loaded_at,
         _file as source_file,
