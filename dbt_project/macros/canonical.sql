@@ -123,7 +123,12 @@
             'answers': ['responses'],
             'people': ['people'],
         },
-        'typeform': {'answer_table': 'responses', 'answers': ['responses'], 'people': ['people']},
+        'typeform': {
+            'answer_table': 'responses',
+            'lookups': ['responses'],
+            'answers': ['responses'],
+            'people': ['people'],
+        },
         'retently': {'answer_table': 'feedback', 'answers': ['feedback'], 'people': ['feedback']},
         'hubspot': {
             'answer_table': 'feedback_submissions',

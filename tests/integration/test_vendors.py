@@ -37,7 +37,7 @@ segments:
 SURVEYS = {
     "qualtrics": ("SV_NPS", "SV_KNOWN"),
     "surveymonkey": ("sm1", "sm2", "sm4"),
-    "typeform": ("f1", "f2", "f3"),
+    "typeform": ("f1", "f2", "f3", "f4"),
     "hubspot": ("hs1", "hs2"),
     "retently": ("camp1",),
     "qualtrics_csv": ("exit",),
@@ -422,8 +422,13 @@ def deliver_typeform(landing: Path) -> None:
             typeform("t11", [scale("nps", 9), email]),
             typeform("t12", [scale("nps", 11)]),
             typeform("t13", [scale("nps", 9)], response_type="partial"),
+            typeform("t14", [scale("ces", 3)], "f4"),
         ],
     )  # fmt: skip
+    # Until now no answer had told that f4 asks for the NPS, too: the one scale that t14 answered is another one.
+    write_json_lines(
+        landing / "typeform" / "responses" / "2.jsonl", [typeform("t15", [scale("ces", 2), scale("nps", 9)], "f4")]
+    )
 
 
 TYPEFORM = {
@@ -440,6 +445,8 @@ TYPEFORM = {
     ("t11", "staff"): None,
     ("t12", "out_of_range"): None,
     ("t13", "partial"): None,
+    ("t14", "missing_score"): None,
+    ("t15", "counted"): 9,
 }
 
 
@@ -672,7 +679,7 @@ EXPECTED = {
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """Every vendor, the second file of each table in a second run; tests only read it.
 
-    Those are questions, details, values and companies that change what becomes of answers already built.
+    Those are questions, details, values, answers and companies that change what becomes of answers already built.
     """
     folder = tmp_path_factory.mktemp("vendors")
     pipeline = configure(folder, SOURCES)
@@ -686,6 +693,7 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     assert before["surveymonkey", "1"] == ("counted", 1)
     assert before["qualtrics", "R_1"] == ("not_nps", None)
     assert before["hubspot", "h7"] == ("counted", 10)
+    assert before["typeform", "t14"] == ("counted", 3)
     tests = "select count(*) from intermediate.int_invitations where invitation_id like '%EMD_T%'"
     assert staged(pipeline, tests) == [(1,)]
     shutil.copytree(folder / "everything", pipeline.landing, dirs_exist_ok=True)
@@ -739,6 +747,16 @@ def test_each_raw_answer_ends_in_its_decision(vendors: Pipeline, tool: str) -> N
         [tool],
     )
     assert delivered == [(len(decided), len(scores), 0, True)]
+
+
+def test_the_second_run_ends_where_a_build_in_full_ends(vendors: Pipeline, tmp_path: Path) -> None:
+    anew = Pipeline(tmp_path / "data", vendors.config)
+    shutil.copytree(vendors.landing, anew.landing)
+    shutil.copy(vendors.data / "contact_salt", anew.data)
+    # Without what was published, which both runs compare with.
+    shutil.copytree(vendors.data / "lake", anew.data / "lake", ignore=shutil.ignore_patterns("publications"))
+    anew.succeed("run")
+    assert anew.content() == vendors.content()
 
 
 def test_only_faults_are_quarantined(vendors: Pipeline) -> None:

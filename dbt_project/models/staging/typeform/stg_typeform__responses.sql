@@ -16,6 +16,7 @@ answers as (
     }, row_key + ['form_id', 'element_number']) }}
 ),
 
+-- Any answer may be the first to tell, and old ones are read again with it (`lookups` in tools()).
 forms_naming_nps as (
     select distinct form_id
     from answers
