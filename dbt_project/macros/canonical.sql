@@ -77,6 +77,12 @@
 {%- endmacro %}
 
 
+{#- In a staging model: did the vendor delete the row, as connectors mark it? Where they do not say, no. -#}
+{% macro is_deleted_by_vendor(relation=none) -%}
+    coalesce(lower(trim({{ relation ~ '.' if relation }}_fivetran_deleted)) in ('true', '1'), false)
+{%- endmacro %}
+
+
 {#- In a staging model of contacts: did the person agree to be asked for a reference? Where the CRM does not say, no. -#}
 {% macro has_reference_consent(source_name, relation=none) -%}
     {%- set column = var('advocacy').consent.get(source_name) -%}

@@ -165,12 +165,19 @@ def deliver_qualtrics(landing: Path) -> None:
             survey_response("R_15"),
             survey_response("R_16"),
             survey_response("R_17", distribution_channel="preview"),
+            survey_response("R_18"),
         ],
     )  # fmt: skip
     write_csv(
         folder / "survey_response" / "2.csv",
-        [survey_response("R_11", last_modified_date="2025-03-11 10:00:00", recipient_email="dee@two.example")],
-    )
+        [
+            survey_response(
+                "R_11", last_modified_date="2025-03-11 10:00:00", recipient_email="dee@two.example",
+                _fivetran_deleted="false",
+            ),
+            survey_response("R_18", _fivetran_deleted="true"),
+        ],
+    )  # fmt: skip
     write_csv(
         folder / "question_response" / "1.csv",
         [
@@ -180,7 +187,10 @@ def deliver_qualtrics(landing: Path) -> None:
             question_response("R_1", 2, "3", question_id="QID2_NPS_GROUP"),
             question_response("R_1", 3, "", text="great"),
             question_response("R_1", 4, "5"),
-            *[question_response(key, 2, "10") for key in ("R_2", "R_3", "R_4", "R_5", "R_8", "R_9", "R_14", "R_17")],
+            *[
+                question_response(key, 2, "10")
+                for key in ("R_2", "R_3", "R_4", "R_5", "R_8", "R_9", "R_14", "R_17", "R_18")
+            ],
             question_response("R_6", 2, "-1", text="Not applicable"),
             question_response("R_7", 1, "10"),
             question_response("R_7", 2, "3", sub_question_key="QID2_NPS_GROUP"),
@@ -271,6 +281,8 @@ QUALTRICS = {
     ("R_15", "not_integer"): None,
     ("R_16", "counted"): 8,
     ("R_17", "test"): None,
+    ("R_18", "superseded"): None,
+    ("R_18", "withdrawn"): None,
 }
 
 
@@ -359,6 +371,7 @@ def deliver_surveymonkey(landing: Path) -> None:
             monkey(12, "c10", survey="sm4"),
             monkey(13, None, pages="no JSON"),
             product_alone,
+            monkey(15, "c10", _fivetran_deleted=True),
         ],
     )
 
@@ -379,6 +392,7 @@ SURVEYMONKEY = {
     ("12", "missing_score"): None,
     ("13", "missing_score"): None,
     ("14", "missing_score"): None,
+    ("15", "withdrawn"): None,
 }
 
 
@@ -427,7 +441,11 @@ def deliver_typeform(landing: Path) -> None:
     )  # fmt: skip
     # Until now no answer had told that f4 asks for the NPS, too: the one scale that t14 answered is another one.
     write_json_lines(
-        landing / "typeform" / "responses" / "2.jsonl", [typeform("t15", [scale("ces", 2), scale("nps", 9)], "f4")]
+        landing / "typeform" / "responses" / "2.jsonl",
+        [
+            typeform("t15", [scale("ces", 2), scale("nps", 9)], "f4"),
+            typeform("t16", [scale("nps", 9)], _fivetran_deleted=True),
+        ],
     )
 
 
@@ -447,6 +465,7 @@ TYPEFORM = {
     ("t13", "partial"): None,
     ("t14", "missing_score"): None,
     ("t15", "counted"): 9,
+    ("t16", "withdrawn"): None,
 }
 
 

@@ -23,7 +23,7 @@ renamed as (
         coalesce(
             lower(tags) like '%test%' and {{ matches('lower(tags)', '(^|[^a-z])test([^a-z]|$)') }}, false
         ) as is_test,
-        false as is_withdrawn,
+        {{ is_deleted_by_vendor() }} as is_withdrawn,
         {{ is_straight_list(json_texts_at('additional_answers', '$[*].value.scale')) }} as is_straight_line,
         cast(null as {{ dbt.type_string() }}) as network_hash,
         {{ utc_timestamp('created_at', 'epoch_seconds') }} as submitted_at,

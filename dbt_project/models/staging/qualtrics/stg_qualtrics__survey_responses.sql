@@ -41,7 +41,7 @@ asked as (
             when upper(trim(question_type)) = 'TE' then 'comment'
         end as purpose,
         coalesce(lower(trim(data_export_tag)) = 'nps', false) as is_named_nps,
-        coalesce(lower(trim(_fivetran_deleted)) in ('true', '1'), false) as is_deleted
+        {{ is_deleted_by_vendor() }} as is_deleted
     from questions
 ),
 
@@ -209,7 +209,7 @@ renamed as (
         coalesce(lower(trim(source.status)) in ('1', '2', '8', '9', '12', '17', '40', '256'), false)
         or coalesce({{ matches('lower(source.status)', 'preview|test|spam|synthetic') }}, false)
         or coalesce(lower(trim(source.distribution_channel)) = 'preview', false) as is_test,
-        false as is_withdrawn,
+        {{ is_deleted_by_vendor('source') }} as is_withdrawn,
         ratings.is_straight_line,
         {{ network_hash('source.ip_address') }} as network_hash,
         -- Unfinished answers are recorded a week after their end; they were given when they ended.

@@ -222,7 +222,7 @@ renamed as (
         source.custom_variables as attributes,
         coalesce(lower(trim(source.response_status)) <> 'completed', true) as is_partial,
         coalesce(lower(trim(source.collection_mode)) in ('preview', 'survey_preview'), false) as is_test,
-        false as is_withdrawn,
+        {{ is_deleted_by_vendor('source') }} as is_withdrawn,
         ratings.is_straight_line,
         {{ network_hash('source.ip_address') }} as network_hash,
         {{ utc_timestamp('source.date_created') }} as submitted_at,

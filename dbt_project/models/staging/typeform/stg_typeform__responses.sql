@@ -98,7 +98,7 @@ renamed as (
         or coalesce(trim(source.submitted_at), '') = ''
         or source.submitted_at like '0001-%' as is_partial,
         false as is_test,
-        false as is_withdrawn,
+        {{ is_deleted_by_vendor('source') }} as is_withdrawn,
         ratings.is_straight_line,
         {{ network_hash(json_text('source.metadata', 'network_id')) }} as network_hash,
         case
