@@ -327,6 +327,15 @@
 {%- endmacro %}
 
 
+{% macro is_json(text) -%}{{ return(adapter.dispatch('is_json', 'nps')(text)) }}{%- endmacro %}
+
+{% macro duckdb__is_json(text) -%}json_valid({{ text }}){%- endmacro %}
+
+{% macro spark__is_json(text) -%}get_json_object({{ text }}, '$') is not null{%- endmacro %}
+
+{% macro postgres__is_json(text) -%}try_cast({{ text }}, cast(null as json)) is not null{%- endmacro %}
+
+
 {#- One value of a JSON text, as text; null where the text is not JSON. -#}
 {% macro json_text(json, key) -%}{{ return(adapter.dispatch('json_text', 'nps')(json, key)) }}{%- endmacro %}
 

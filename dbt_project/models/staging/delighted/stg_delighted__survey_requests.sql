@@ -7,7 +7,7 @@ renamed as (
     select
         _source_system as source_system,
         id as source_invitation_id,
-        survey as source_survey_id,
+        coalesce(nullif(trim(survey), ''), 'default') as source_survey_id,
         person as source_contact_id,
         cast(null as {{ dbt.type_string() }}) as source_account_id,
         channel,

@@ -7,7 +7,12 @@ renamed as (
     select
         _source_system as source_system,
         coalesce(nullif(trim(id), ''), _row_hash) as source_response_id,
-        {{ json_text('person_properties', 'survey') }} as source_survey_id,
+        -- Delighted knows no surveys: whoever has several names them in this property, and answers without it are of
+        -- the survey default. Properties that cannot be read do not say.
+        case
+            when coalesce(trim(person_properties), '') = '' or {{ is_json('person_properties') }}
+                then coalesce(nullif(trim({{ json_text('person_properties', 'survey') }}), ''), 'default')
+        end as source_survey_id,
         lower(trim(survey_type)) as score_type,
         survey_request as source_invitation_id,
         person as source_contact_id,
