@@ -28,7 +28,8 @@ raw_mailings as (
 
 questions as (
     {{ latest_rows(
-        'raw_questions', ['survey_id', 'id'], ['question_type', 'selector', 'data_export_tag', '_fivetran_deleted']
+        'raw_questions', ['survey_id', 'id'],
+        ['question_type', 'selector', 'data_export_tag', 'validation_setting_type', '_fivetran_deleted']
     ) }}
 ),
 
@@ -38,7 +39,13 @@ asked as (
         id as question_id,
         case
             when upper(trim(question_type)) = 'MC' and upper(trim(selector)) = 'NPS' then 'score'
-            when upper(trim(question_type)) = 'TE' then 'comment'
+            -- A form of several lines, a password, or text that must be an address, a number, a date is no comment.
+            -- What else is asked for in one line, a name perhaps, no column says.
+            when
+                upper(trim(question_type)) = 'TE'
+                and coalesce(upper(trim(selector)), '') not in ('FORM', 'PW')
+                and coalesce(lower(trim(validation_setting_type)), '') <> 'contenttype'
+                then 'comment'
         end as purpose,
         coalesce(lower(trim(data_export_tag)) = 'nps', false) as is_named_nps,
         {{ is_deleted_by_vendor() }} as is_deleted

@@ -33,7 +33,9 @@ detail_questions as (
 ),
 
 detail_fields as (
-    {{ json_fields('detail_questions', 'element', {'question_id': 'id', 'choices': 'answers.choices'}, [
+    {{ json_fields('detail_questions', 'element', {
+        'question_id': 'id', 'family': 'family', 'subtype': 'subtype', 'choices': 'answers.choices',
+    }, [
         'survey_id', 'edition', 'page_number', 'element_number as question_number',
     ]) }}
 ),
@@ -120,13 +122,34 @@ surveys as (
     group by details.id
 ),
 
+-- What a question asks for now.
+asked_questions as (
+    select
+        survey_id,
+        question_id,
+        lower(trim(family)) as family,
+        lower(trim(subtype)) as subtype,
+        row_number() over (
+            partition by survey_id, question_id
+            order by edition asc, page_number asc, question_number asc
+        ) as preference
+    from detail_fields
+    where trim(family) <> ''
+),
+
+answered_pages as (
+    {{ json_elements('source', 'pages', row_key + ['survey_id']) }}
+),
+
 answered_questions as (
-    {{ json_rows_at('source', 'pages', '$[*].questions[*]', 'question', row_key + ['survey_id']) }}
+    {{ json_elements('answered_pages', 'element', row_key + [
+        'survey_id', 'element_number as page_number',
+    ], key='questions') }}
 ),
 
 question_fields as (
-    {{ json_fields('answered_questions', 'question', {'question_id': 'id', 'answers': 'answers'}, row_key + [
-        'survey_id',
+    {{ json_fields('answered_questions', 'element', {'question_id': 'id', 'answers': 'answers'}, row_key + [
+        'survey_id', 'page_number', 'element_number as question_number',
     ]) }}
 ),
 
@@ -198,6 +221,53 @@ ratings as (
     group by rated._load_id, rated._line
 ),
 
+texts as (
+    select
+        *,
+        {{ json_first_text('answers', '$[*].text') }} as text_given
+    from question_fields
+),
+
+-- A text of another kind of question is an address, a date or the name of another choice; beside the score it is the
+-- reason. One line may ask for a name: it is the comment where nothing else is. What a question asks for may not be
+-- known.
+ranked_texts as (
+    select
+        texts._load_id,
+        texts._line,
+        texts.text_given as comment,
+        row_number() over (
+            partition by texts._load_id, texts._line
+            order by
+                case when asked_questions.subtype in ('single', 'multi') then 2 else 1 end,
+                texts.page_number, texts.question_number
+        ) as preference
+    from texts
+    left join asked_questions
+        on
+            texts.survey_id = asked_questions.survey_id
+            and texts.question_id = asked_questions.question_id
+            and asked_questions.preference = 1
+    left join known_questions
+        on texts.survey_id = known_questions.survey_id and texts.question_id = known_questions.question_id
+    where
+        trim(texts.text_given) <> ''
+        and (
+            asked_questions.family is null
+            or (asked_questions.family = 'open_ended' and coalesce(asked_questions.subtype, '') <> 'numerical')
+            or known_questions.first_edition is not null
+        )
+),
+
+comments as (
+    select
+        _load_id,
+        _line,
+        comment
+    from ranked_texts
+    where preference = 1
+),
+
 variables as (
     {{ json_fields('source', 'custom_variables', {'contact_id': 'contact_id', 'account_id': 'account_id'}, row_key) }}
 ),
@@ -216,7 +286,7 @@ renamed as (
         scores.score_text,
         case weights.weight when '100' then 'promoter' when '0' then 'passive' when '-100' then 'detractor' end
             as vendor_category,
-        {{ json_first_text('source.pages', '$[*].questions[*].answers[*].text') }} as comment,
+        comments.comment,
         cast(null as {{ dbt.type_string() }}) as language,
         cast(null as {{ dbt.type_string() }}) as channel,
         source.custom_variables as attributes,
@@ -235,6 +305,7 @@ renamed as (
     from source
     left join surveys on source.survey_id = surveys.survey_id
     left join scores on source._load_id = scores._load_id and source._line = scores._line
+    left join comments on source._load_id = comments._load_id and source._line = comments._line
     left join weights on source._load_id = weights._load_id and source._line = weights._line
     left join ratings on source._load_id = ratings._load_id and source._line = ratings._line
     left join variables on source._load_id = variables._load_id and source._line = variables._line
