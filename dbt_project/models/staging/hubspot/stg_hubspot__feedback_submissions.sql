@@ -81,11 +81,15 @@ renamed as (
         coalesce(lower(submissions.archived) in ('true', '1'), false) as is_withdrawn,
         cast(null as boolean) as is_straight_line,
         cast(null as {{ dbt.type_string() }}) as network_hash,
-        coalesce(
-            {{ utc_timestamp('submissions.submitted') }},
-            {{ utc_timestamp('submissions.submitted', 'epoch_milliseconds') }},
-            {{ utc_timestamp('submissions.' ~ adapter.quote('createdAt')) }}
-        ) as submitted_at,
+        -- A time that cannot be read is none, and not that of the record.
+        case
+            when trim(submissions.submitted) <> ''
+                then coalesce(
+                    {{ utc_timestamp('submissions.submitted') }},
+                    {{ utc_timestamp('submissions.submitted', 'epoch_milliseconds') }}
+                )
+            else {{ utc_timestamp('submissions.' ~ adapter.quote('createdAt')) }}
+        end as submitted_at,
         coalesce(
             {{ utc_timestamp('submissions.' ~ adapter.quote('updatedAt')) }},
             {{ utc_timestamp('submissions.last_modified') }}
