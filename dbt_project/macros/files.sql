@@ -50,10 +50,13 @@
 {%- endmacro %}
 
 
+{#- Exports write the same flag as False, FALSE or false: case and blanks around it mean nothing. -#}
 {% macro mapped_flag(flag) -%}
     {%- if flag -%}
-        coalesce(trim({{ adapter.quote(flag.column) }}) in (
-            {{- literals(flag['values']) -}}
+        coalesce(lower(trim({{ adapter.quote(flag.column) }})) in (
+            {%- for value in flag['values'] -%}
+                lower({{ text_literal(value | trim) }}){{ ', ' if not loop.last }}
+            {%- endfor -%}
         ), false)
     {%- else -%}
         false
