@@ -21,12 +21,11 @@ asked as (
         source.*,
         distributions.survey_link_survey_id,
         {{ qualtrics_invitation_key('distributions', 'source') }} as invitation_key,
-        -- pending, error, failure, skipped, blocked and both bounces reached nobody.
-        source.status_name in (
-            'success', 'opened', 'complaint',
-            'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
-        )
-        or (source.status_name = 'pending' and lower(distributions.request_type) = 'generatedinvite') as is_delivered,
+        -- These reached nobody. Another status, known or not, does not say so: what has a time of sending was sent, and
+        -- a personal link that is pending was handed out.
+        coalesce(source.status_name, '') not in (
+            'error', 'failure', 'skipped', 'blocked', 'softbounce', 'hardbounce'
+        ) as is_delivered,
         source.status_name in (
             'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
         ) as is_started
