@@ -327,6 +327,7 @@
 {%- endmacro %}
 
 
+{#- Is the text JSON? -#}
 {% macro is_json(text) -%}{{ return(adapter.dispatch('is_json', 'nps')(text)) }}{%- endmacro %}
 
 {% macro duckdb__is_json(text) -%}json_valid({{ text }}){%- endmacro %}

@@ -88,7 +88,7 @@ QUERIES = {
     ),
     "JSON objects": (
         """select n, {{ json_text('text', 'a') }}, {{ json_text('text', 'what\\'s "a\\\\b"?') }},
-        {{ json_object_text({'a b': 'text', "c's": 'null'}) }} from texts""",
+        {{ json_object_text({'a b': 'text', "c's": 'null'}) }}, {{ is_json('text') }} from texts""",
         OBJECTS,
     ),
     "JSON lists": (
