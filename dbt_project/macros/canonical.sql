@@ -36,7 +36,7 @@
         'account_history': {
             'account_id': string, 'account_name': string, 'parent_account_id': string, 'owner_id': string,
             'annual_revenue': 'decimal(18, 2)', 'employees': 'bigint', 'country': string, 'is_customer': 'boolean',
-            'is_deleted': 'boolean', 'valid_from': 'timestamp', 'observed_at': 'timestamp',
+            'is_deleted': 'boolean', 'valid_from': 'timestamp', 'ended_at': 'timestamp', 'observed_at': 'timestamp',
         },
         'opportunities': {
             'opportunity_id': string, 'account_id': string, 'amount': 'decimal(18, 2)', 'is_won': 'boolean',

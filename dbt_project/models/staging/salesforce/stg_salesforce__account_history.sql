@@ -1,4 +1,7 @@
 -- Grain: one delivered row of a version of an account.
+{%- set start = utc_timestamp('_fivetran_start') %}
+{%- set end = utc_timestamp('_fivetran_end') %}
+
 with source as (
     select * from {{ source('salesforce', 'account_history') }}
 ),
@@ -14,8 +17,16 @@ renamed as (
         billing_country as country,
         {{ is_customer('type') }} as is_customer,
         lower(is_deleted) = 'true' as is_deleted,
-        {{ utc_timestamp('_fivetran_start') }} as valid_from,
-        case when {{ utc_timestamp('_fivetran_start') }} is null then _loaded_at end as observed_at,
+        {{ start }} as valid_from,
+        -- What is active may have an end as well, of 9999.
+        case
+            when
+                lower(trim(_fivetran_active)) in ('false', '0')
+                and {{ end }} > {{ start }}
+                and {{ end }} <= _loaded_at
+                then {{ end }}
+        end as ended_at,
+        case when {{ start }} is null then _loaded_at end as observed_at,
         {{ delivered_segments('account', 'salesforce') }}
         _load_id as load_id,
         _loaded_at as loaded_at,

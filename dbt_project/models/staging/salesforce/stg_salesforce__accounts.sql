@@ -15,6 +15,7 @@ renamed as (
         {{ is_customer('type') }} as is_customer,
         lower(is_deleted) = 'true' as is_deleted,
         cast(null as timestamp) as valid_from,
+        cast(null as timestamp) as ended_at,
         _loaded_at as observed_at,
         {{ delivered_segments('account', 'salesforce') }}
         _load_id as load_id,
