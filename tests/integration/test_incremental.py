@@ -291,6 +291,79 @@ def test_batches_end_where_a_full_build_ends(seed: int, tmp_path: Path, monkeypa
     assert [is_full for is_full, _ in groupby(is_full for (is_full,) in builds)] == [True, False]
 
 
+def test_what_is_seen_after_a_history_continues_it(tmp_path: Path) -> None:
+    """Until the history of the account comes again; what had been seen until then goes, and a full build agrees."""
+    config = tmp_path / "config"
+    for name in ("sources", "seeds/reference"):
+        shutil.copytree(ROOT / name, config / name)
+    (config / "vars.yml").write_text("sources: [salesforce]\n", encoding="utf-8")
+    company = Builder(Settings(config_dir=config, data_dir=tmp_path / "data"))
+    landing = company.settings.landing / "salesforce"
+    shutil.copytree(SAMPLE / "salesforce", landing, ignore=shutil.ignore_patterns("account*"))
+    with (SAMPLE / "salesforce" / "account_history" / "account_history.csv").open(newline="") as file:
+        blank = dict.fromkeys(next(csv.reader(file)), "") | {"is_deleted": "false"}
+
+    def deliver(table: str, number: int, rows: list[dict[str, str]]) -> None:
+        target = landing / table / f"{number}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(blank))
+            writer.writeheader()
+            writer.writerows(blank | row for row in rows)
+
+    def span(account: str, owner: str, start: str, end: str = "") -> dict[str, str]:
+        span = {"_fivetran_start": f"{start}T00:00:00Z", "_fivetran_active": str(not end).lower()}
+        return {"id": account, "owner_id": owner, **span, "_fivetran_end": f"{end or '9999-12-31'}T00:00:00Z"}
+
+    def spans(warehouse: Path) -> list[tuple[Any, ...]]:
+        done = company.dbt("run", "--select", "+int_account_history", warehouse=warehouse)
+        assert done.returncode == 0, done.stdout[-5000:]
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            return connection.execute(
+                """
+                select account_id || ' ' || owner_id || if(is_deleted, ' deleted', ''), valid_from, valid_to
+                from intermediate.int_account_history order by account_id, valid_from
+                """
+            ).fetchall()
+
+    histories = {
+        1: [span("a", "o1", "2024-01-01"), span("c", "o1", "2024-01-01")],
+        3: [
+            span("a", "o1", "2024-01-01", "2024-02-01"),
+            span("a", "o2", "2024-02-01"),
+            span("b", "o1", "2024-01-01"),
+            span("c", "o1", "2024-01-01", "2024-02-01"),
+        ],
+    }
+    seen = {1: "o1 o1 o1", 2: "o2 o2 o1", 3: "o1 o3 o1", 4: "o2 o2 o1"}
+    expected = {
+        1: ["a o1", "b o1", "c o1"],
+        2: ["a o1", "a o2", "b o1", "b o2", "c o1"],
+        3: ["a o1", "a o2", "b o1", "c o1", "c o1 deleted"],
+        4: ["a o1", "a o2", "b o1", "b o2", "c o1", "c o1 deleted", "c o1"],
+    }
+    for number, owners in seen.items():
+        rows = [{"id": account, "owner_id": owner} for account, owner in zip("abc", owners.split(), strict=True)]
+        # Every day another file: what is delivered again as it was is no load.
+        deliver("account", number, [*rows, {"id": f"day {number}", "owner_id": "o1"}])
+        if number in histories:
+            deliver("account_history", number, histories[number])
+        company.load()
+        found = [state for state, _, _ in spans(company.settings.warehouse) if not state.startswith("day")]
+        assert found == expected[number], number
+    with duckdb.connect(str(company.settings.warehouse), read_only=True) as connection:
+        touched = """
+            select distinct changed_value from builds.changes
+            where
+                model_name = 'int_account_history'
+                and built_at = (select max(built_at) from builds.model_builds where not is_full)
+            order by changed_value
+        """
+        # Not what was seen as the history has it.
+        assert connection.execute(touched).fetchall() == [("b",), ("c",), ("day 4",)]
+    assert spans(company.settings.warehouse) == spans(tmp_path / "full.duckdb")
+
+
 def test_data_tests_of_a_batch_look_at_what_it_touched(tmp_path: Path) -> None:
     """And at what batches before it touched that were not published; of a full build and by themselves, at all."""
     company = Company(tmp_path, seed=1)

@@ -16,20 +16,32 @@ with delivered as (
     {%- endif %}
 ),
 
-accounts_with_history as (
-    select distinct account_id
+last_of_history as (
+    select
+        account_id,
+        max(valid_from) as valid_from
     from delivered
     where valid_from is not null
+    group by account_id
 ),
 
--- Where the CRM keeps no history, an account changed when a load first showed it so.
+-- A load changed an account when it first showed it so. Where the CRM's history ended and no version followed, the
+-- account was deleted then.
 versions as (
     select
         delivered.*,
+        false as is_end,
         coalesce(delivered.valid_from, delivered.observed_at) as changed_at
     from delivered
-    left join accounts_with_history on delivered.account_id = accounts_with_history.account_id
-    where delivered.valid_from is not null or accounts_with_history.account_id is null
+    union all
+    select
+        delivered.*,
+        true as is_end,
+        delivered.ended_at as changed_at
+    from delivered
+    inner join last_of_history
+        on delivered.account_id = last_of_history.account_id and delivered.valid_from = last_of_history.valid_from
+    where delivered.ended_at is not null and not coalesce(delivered.is_deleted, false)
 ),
 
 final as (
@@ -42,7 +54,7 @@ final as (
         employees,
         country,
         is_customer,
-        is_deleted,
+        is_deleted or is_end as is_deleted,
         {%- for segment in segments_from('account') %}
         {{ segment.name }},
         {%- endfor %}
