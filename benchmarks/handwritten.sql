@@ -864,7 +864,7 @@ all_rejected as (
             'id', id, 'person', person, 'survey_type', survey_type,
             'score', case when regexp_matches(score, '@|[0-9]{7}|\pL\s+\pL') then '***' else score end,
             'created_at', created_at, 'updated_at', updated_at, 'survey_request', survey_request, 'permalink', permalink,
-            'tags', tags
+            'tags', tags, '_fivetran_deleted', null
         ) as varchar) as raw_row
     from raw_answers
     inner join rejected on raw_answers._load_id = rejected.load_id and raw_answers._line = rejected.source_line
