@@ -298,3 +298,9 @@ followed as (
 
 
 {% macro email_domain(email) -%}lower(split_part({{ email }}, '@', 2)){%- endmacro %}
+
+
+{#- A query for the domains of our own staff, to be compared with email_domain(). -#}
+{% macro staff_email_domains() -%}
+    select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }}
+{%- endmacro %}

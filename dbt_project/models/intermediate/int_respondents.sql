@@ -116,7 +116,7 @@ contacts_by_key as (
 {{ contacts_by_email_ctes() }},
 
 staff_domains as (
-    select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }} -- noqa: RF02
+    {{ staff_email_domains() }}
 ),
 
 matched as (

@@ -35,7 +35,7 @@ respondents as (
 ),
 
 staff_domains as (
-    select lower(trim(domain)) as email_domain from {{ ref('staff_domains') }} -- noqa: RF02
+    {{ staff_email_domains() }}
 ),
 
 final as (
