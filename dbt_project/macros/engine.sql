@@ -1250,7 +1250,7 @@
     takes them for more than the rows that other conditions leave, and makes these into the hash table.
 -#}
 {% macro duckdb__rows_of(relation, key, keys, columns, condition) -%}
-    {%- set is_hashed = has_column(relation, key ~ '_hash') -%}
+    {%- set is_hashed = (key ~ '_hash') in column_types(relation) -%}
     (
         with found as materialized (
             select {{ columns | join(', ') }} from {{ relation }}
@@ -1277,16 +1277,13 @@
 {%- endmacro %}
 
 
-{#- Does the table have this column? -#}
-{% macro has_column(relation, column) -%}
+{#- The columns of a table of DuckDB, each with its type. -#}
+{% macro column_types(relation) -%}
     {%- set query -%}
-        select count(*) from duckdb_columns()
-        where
-            schema_name = '{{ relation.schema }}'
-            and table_name = '{{ relation.identifier }}'
-            and column_name = '{{ column | replace("'", "''") }}'
+        select column_name, data_type from duckdb_columns()
+        where schema_name = '{{ relation.schema }}' and table_name = '{{ relation.identifier }}'
     {%- endset -%}
-    {{- return(execute and asked_once(query)[0][0] > 0) -}}
+    {{- return(dict(asked_once(query, in_all=true) | map('list')) if execute else {}) -}}
 {%- endmacro %}
 
 

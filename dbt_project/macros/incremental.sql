@@ -92,11 +92,12 @@
 
 
 {#-
-    The rows a query gives, asked once per model: macros are expanded many times, and each asking takes milliseconds of
-    every batch. `model` is dbt's own record of the model that is being built.
+    The rows a query gives, asked once: macros are expanded many times, and each asking takes milliseconds of every batch.
+    Once in a node of dbt's; with `in_all`, for what no node of this invocation changes any more once another asks, once
+    for all of them. `graph` is dbt's own record of the project, which its nodes share.
 -#}
-{% macro asked_once(query) -%}
-    {%- set answers = model.setdefault('asked_once', {}) -%}
+{% macro asked_once(query, in_all=false) -%}
+    {%- set answers = graph.setdefault('asked_once', {}).setdefault((invocation_id, in_all or model.unique_id), {}) -%}
     {%- if query not in answers -%}
         {%- do answers.update({query: run_query(query).rows}) -%}
     {%- endif -%}
@@ -226,20 +227,31 @@
 
 
 {#- When this model was built; it must have been after the last full build of `model`, which it reads the changes of. -#}
-{% macro last_build_after(model) -%}
+{% macro last_build_after(model_name) -%}
+    {%- set read = [] -%}
+    {%- for unique_id in model.depends_on.nodes | sort if unique_id in graph.nodes -%}
+        {%- if graph.nodes[unique_id].config.materialized == 'incremental' -%}
+            {%- do read.append(graph.nodes[unique_id].name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if model_name not in read -%}
+        {{- exceptions.raise_compiler_error(model.name ~ " reads the changes of " ~ model_name ~ ", and not the model") -}}
+    {%- endif -%}
     {%- set query -%}
         select
-            coalesce(max(case when model_name = '{{ this.identifier }}' then built_at end), timestamp '1900-01-01'),
-            coalesce(max(case when model_name = '{{ model }}' and is_full then built_at end), timestamp '1900-01-01')
-        from {{ builds_of([this.identifier, model]) }} as model_builds
+            coalesce(max(case when model_name = '{{ this.identifier }}' then built_at end), timestamp '1900-01-01')
+            {%- for name in read %},
+            coalesce(max(case when model_name = '{{ name }}' and is_full then built_at end), timestamp '1900-01-01')
+            {%- endfor %}
+        from {{ builds_of([this.identifier] + read) }} as model_builds
     {%- endset -%}
-    {%- set last_build, last_full_build = asked_once(query)[0].values() -%}
-    {%- if last_full_build > last_build -%}
+    {%- set times = asked_once(query)[0].values() -%}
+    {%- if times[read.index(model_name) + 1] > times[0] -%}
         {{- exceptions.raise_compiler_error(
-            model ~ " was built in full after " ~ this.identifier ~ "; build everything with --full-refresh"
+            model_name ~ " was built in full after " ~ this.identifier ~ "; build everything with --full-refresh"
         ) -}}
     {%- endif -%}
-    timestamp '{{ last_build }}'
+    timestamp '{{ times[0] }}'
 {%- endmacro %}
 
 
@@ -277,7 +289,7 @@
                 and built_at > timestamp '{{ build }}'
         )
     {%- endset -%}
-    {{- return(touched if build and asked_once(query)[0].values() | list == [1, 0] else none) -}}
+    {{- return(touched if build and asked_once(query, in_all=true)[0].values() | list == [1, 0] else none) -}}
 {%- endmacro %}
 
 
@@ -298,31 +310,21 @@
     {%- if not execute or flags.WHICH != 'build' or model.config.severity | lower != 'error' -%}
         {{- return(relation) -}}
     {%- endif -%}
-    {%- set nodes = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
-        | selectattr('name', 'equalto', relation.identifier) | list -%}
-    {%- set config = nodes[0].config if nodes else {} -%}
+    {%- set config = graph.nodes.get('model.nps.' ~ relation.identifier, {'config': {}}).config -%}
     {%- set tracked = config.meta.tracked if config.materialized == 'incremental' else [] -%}
     {%- set candidates = [config.unique_key] if equal_in is none else equal_in + [equal_in | join(" || ':' || ")] -%}
     {%- set found = candidates | select('in', tracked or []) | list -%}
     {%- if not found -%}
         {{- return(relation) -}}
     {%- endif -%}
-    {%- set published = asked_once('select built_at from builds.last_publication')[0][0] -%}
+    {%- set published = asked_once('select built_at from builds.last_publication', in_all=true)[0][0] -%}
     {%- set touched = touched_since(published, relation.identifier, found[0]) -%}
     {%- if not touched -%}
         {{- return(relation) -}}
     {%- endif -%}
     {#- Touched values are written down as texts. -#}
-    {%- set query -%}
-        select data_type from duckdb_columns()
-        where
-            schema_name = '{{ relation.schema }}'
-            and table_name = '{{ relation.identifier }}'
-            and column_name = {{ text_literal(found[0]) }}
-    {%- endset -%}
-    {%- set types = asked_once(query) -%}
     {%- set keys -%}
-        select cast(changed_value as {{ types[0][0] if types else 'varchar' }}) as touched_value
+        select cast(changed_value as {{ column_types(relation).get(found[0], 'varchar') }}) as touched_value
         from {{ touched }} as touched
     {%- endset -%}
     {#- A row that is equal to a touched one may be on any day. -#}
@@ -481,6 +483,25 @@ having count(*) > 1
     select {{ columns }} from {{ batch }}
     where {{ present }};
     drop table replaced;
+{%- endmacro %}
+
+
+{#-
+    Overrides dbt's: descriptions go into the database in one statement, and with what is made anew only. A batch leaves
+    those that the full build of the same files wrote.
+-#}
+{% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
+    {%- if not is_incremental() %}
+        {%- set comments %}
+            {%- if model.description %}
+    comment on {{ relation.type }} {{ relation }} is {{ text_literal(model.description) }};
+            {%- endif %}
+            {%- for name in column_types(relation) if model.columns.get(name, {}).description %}
+    comment on column {{ relation }}.{{ adapter.quote(name) }} is {{ text_literal(model.columns[name].description) }};
+            {%- endfor %}
+        {%- endset %}
+        {%- do run_query(comments) if comments | trim %}
+    {%- endif -%}
 {%- endmacro %}
 
 
