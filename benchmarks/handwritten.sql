@@ -1075,7 +1075,11 @@ sums as (
 )
 
 select
-    periods.survey_type, periods.period_grain, periods.period_start, periods.period_end, cells.segment, cells.segment_value,
+    periods.survey_type, periods.period_grain, periods.period_start, periods.period_end,
+    periods.period_end < (
+        select cast(timezone('America/New_York', max(loaded_at)) as date) from loads
+    ) as is_complete_period,
+    cells.segment, cells.segment_value,
     case when cells.has_invitations then coalesce(sums.invited, 0) end as invited,
     case when cells.has_invitations then coalesce(sums.delivered, 0) end as delivered,
     case when cells.has_invitations then coalesce(sums.opened, 0) end as opened,
@@ -1131,7 +1135,8 @@ from cells;
 create temp table compared as
 with windows as (
     select
-        survey_type, period_grain, period_start, period_end, segment, segment_value, true as is_complete_window,
+        survey_type, period_grain, period_start, period_end, is_complete_period, segment, segment_value,
+        true as is_complete_window,
         invited, delivered, answered, responses, promoters, passives, detractors,
         controllable_promoters, controllable_passives, controllable_detractors,
         lag(promoters) over cell as promoters_0,
@@ -1203,7 +1208,7 @@ all_windows as (
     select * from windows
     union all
     select
-        survey_type, 'trailing', period_start - 89, period_start, segment, segment_value, is_complete_window,
+        survey_type, 'trailing', period_start - 89, period_start, null, segment, segment_value, is_complete_window,
         invited, delivered, answered, responses, promoters, passives, detractors,
         controllable_promoters, controllable_passives, controllable_detractors,
         lag(case when is_complete_window then promoters end, 90) over cell,
@@ -1274,10 +1279,7 @@ from compared;
 
 create table marts.nps_by_segment_period as
 select
-    survey_type, period_grain, period_start, period_end, segment, segment_value,
-    period_end < (
-        select cast(timezone('America/New_York', max(loaded_at)) as date) from loads
-    ) as is_complete_period,
+    survey_type, period_grain, period_start, period_end, segment, segment_value, is_complete_period,
     invited, delivered, answered, responses, promoters, passives, detractors, nps, ci_low, ci_high, response_rate, evidence,
     controllable_responses, controllable_promoters, controllable_passives, controllable_detractors, controllable_nps,
     previous_nps, cast(nps - previous_nps as decimal(9, 4)) as nps_change, p_value, q_value, is_significant
@@ -1304,7 +1306,7 @@ with cells as (
 )
 
 select
-    survey_type, period_grain, period_start, period_end, segment, segment_value,
+    survey_type, period_grain, period_start, period_end, is_complete_period, segment, segment_value,
     invited, delivered, opened, started, answered, partial, broke_off, opted_out, bounced, ineligible, silent,
     rate(delivered, invited) as delivery_rate,
     case when opened >= answered + partial then rate(opened, delivered) end as open_rate,
@@ -1322,7 +1324,8 @@ from cells;
 create table marts.nps_change_decomposition as
 with pairs as (
     select
-        survey_type, period_grain, period_start, period_end, segment, segment_value, promoters, detractors, responses,
+        survey_type, period_grain, period_start, period_end, is_complete_period, segment, segment_value,
+        promoters, detractors, responses,
         lag(promoters) over cell as promoters_0,
         lag(detractors) over cell as detractors_0,
         lag(responses) over cell as responses_0
@@ -1359,7 +1362,7 @@ with_scores as (
 )
 
 select
-    survey_type, period_grain, period_start, period_end, segment, segment_value,
+    survey_type, period_grain, period_start, period_end, is_complete_period, segment, segment_value,
     responses,
     responses_0 as previous_responses,
     case when is_enough then points(total_score) end as total_nps,
@@ -1442,7 +1445,8 @@ tails as (
 
 select
     populations.survey_type, populations.period_grain, populations.period_start, populations.period_end,
-    populations.segment, populations.segment_value, populations.invited, populations.answered,
+    populations.is_complete_period, populations.segment, populations.segment_value,
+    populations.invited, populations.answered,
     rate(populations.answered, populations.invited) as response_propensity,
     six_digits(populations.propensity / nullif(populations.total_propensity, 0e0)) as relative_propensity,
     six_digits(tails.r_indicator) as r_indicator,
@@ -1463,7 +1467,7 @@ with weighted as (
 
 sums as (
     select
-        survey_type, period_grain, period_start, period_end, segment,
+        survey_type, period_grain, period_start, period_end, is_complete_period, segment,
         min(total_invited) as population,
         min(covered) as covered,
         sum(promoters) as promoters,
@@ -1474,7 +1478,7 @@ sums as (
         sum(weight * responses) as weight_sum,
         sum(weight * weight * responses) as weight_square_sum
     from weighted
-    group by survey_type, period_grain, period_start, period_end, segment
+    group by survey_type, period_grain, period_start, period_end, is_complete_period, segment
 ),
 
 effective as (
@@ -1488,7 +1492,7 @@ effective as (
 )
 
 select
-    survey_type, period_grain, period_start, period_end, segment,
+    survey_type, period_grain, period_start, period_end, is_complete_period, segment,
     cast(population as bigint) as population,
     rate(covered, population) as population_covered,
     cast(responses as bigint) as responses,

@@ -66,12 +66,25 @@ by_period as (
     {%- endfor %}
 ),
 
+-- Answers that were loaded last tell how far the figures reach: a later period cannot be complete, however fresh the
+-- CRM is, nor one that ends after the day that is shown.
+horizon as (
+    select
+        loaded.loaded_date,
+        {{ business_date(as_of_moment()) }} as as_of_date
+    from (
+        {{ answers_loaded_on() }}
+    ) as loaded
+),
+
 final as (
     select
         periods.survey_type,
         periods.period_grain,
         periods.period_start,
         periods.period_end,
+        coalesce(periods.period_end < horizon.loaded_date and periods.period_end <= horizon.as_of_date, false)
+            as is_complete_period,
         cells.segment,
         cells.segment_value,
         {%- for count in invitation_counts() %}
@@ -81,6 +94,7 @@ final as (
         cast(coalesce(by_period.{{ count }}, 0) as bigint) as {{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
     from periods
+    cross join horizon
     inner join cells on periods.survey_type = cells.survey_type
     left join by_period
         on

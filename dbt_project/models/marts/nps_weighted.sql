@@ -32,6 +32,7 @@ sums as (
         period_grain,
         period_start,
         period_end,
+        is_complete_period,
         segment,
         min(population) as population,
         min(covered) as covered,
@@ -43,7 +44,7 @@ sums as (
         sum(weight * responses) as weight_sum,
         sum(weight * weight * responses) as weight_square_sum
     from weighted
-    group by survey_type, period_grain, period_start, period_end, segment
+    group by survey_type, period_grain, period_start, period_end, is_complete_period, segment
 ),
 
 -- The effective number of answers: as many unweighted ones would be as precise. Kish (1965), Survey Sampling, 11.7.
@@ -73,6 +74,7 @@ final as (
         shares.period_grain,
         shares.period_start,
         shares.period_end,
+        shares.is_complete_period,
         shares.segment,
         cast(shares.population as bigint) as population,
         {{ rate('shares.covered', 'shares.population') }} as population_covered,

@@ -29,6 +29,7 @@ final as (
         period_grain,
         period_start,
         period_end,
+        is_complete_period,
         segment,
         segment_value,
         {%- for count in invitation_counts() %}
