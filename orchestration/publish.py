@@ -210,11 +210,12 @@ def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, pub
         "code_version": code_version(),
         "inputs_fingerprint": fingerprint,
     }
+    unpublished = settings.variables["unpublished"]
     tables = None
     if last and last.publication_id == _published(settings.serving, "publication_id"):
         try:
             with _warehouse(settings) as connection:
-                tables = served_file.update(connection, settings.serving, copy, last.built_at)
+                tables = served_file.update(connection, settings.serving, copy, last.built_at, unpublished)
                 if tables is not None:
                     served_file.describe(connection, tables, description)
                     connection.execute("detach published")
@@ -225,7 +226,7 @@ def _write(settings: Settings, copy: Path, *, run_id: str, fingerprint: str, pub
     is_new_file = tables is None
     if tables is None:
         with _warehouse(settings) as connection:
-            tables = served_file.create(connection, copy)
+            tables = served_file.create(connection, copy, unpublished)
             served_file.describe(connection, tables, description)
             connection.execute("detach published")
     rows = {name: table.rows for name, table in tables.items()}

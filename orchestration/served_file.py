@@ -6,7 +6,7 @@ update  a copy of the published file, in which large tables take over the rows t
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -106,21 +106,24 @@ def named_rows(connection: duckdb.DuckDBPyConnection, query: str, **parameters: 
     return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
 
 
-def create(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, TableRows]:
-    """Write every table of the attached database `warehouse` into a new file, which stays attached as `published`."""
+def create(connection: duckdb.DuckDBPyConnection, file: Path, unpublished: Collection[str]) -> dict[str, TableRows]:
+    """Write the tables of the attached database `warehouse` into a new file, which stays attached as `published`.
+
+    Those named in `unpublished`, without their schema, are left out.
+    """
     connection.execute(f"attach {literal(file)} as published (storage_version '{STORAGE_VERSION}')")
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
-    return {name: _copy_table(connection, name) for name in published_relations(connection)}
+    return {name: _copy_table(connection, name) for name in published_relations(connection, but=unpublished)}
 
 
 def update(
-    connection: duckdb.DuckDBPyConnection, served: Path, file: Path, built_at: datetime
+    connection: duckdb.DuckDBPyConnection, served: Path, file: Path, built_at: datetime, unpublished: Collection[str]
 ) -> dict[str, TableRows] | None:
     """Write a copy of the published file, brought to the state of `warehouse`; it stays attached as `published`.
 
-    `built_at` is the build that the published file shows. None, and no file, where the warehouse does not know what
-    changed since, where too much did, or where the result is not what the warehouse holds.
+    `built_at` is the build that the published file shows. None, and no file, where it has other tables, where the
+    warehouse does not know what changed since, where too much did, or where the result is not what the warehouse holds.
 
     Raises:
         duckdb.Error: the published file, or the warehouse, is damaged.
@@ -138,18 +141,19 @@ def update(
             """,
         )
     }
-    if not (known.keys() >= KEYED.keys() and _is_known_since(connection, built_at)):
+    relations = published_relations(connection, but=unpublished)
+    if not (known.keys() == relations.keys() and _is_known_since(connection, built_at)):
         return None
-    touched = _find_touched(connection, built_at)
+    touched = {name: count for name, count in _find_touched(connection, built_at).items() if name in known}
     appended = {name: known[name].appended + count for name, count in touched.items()}
-    if sum(appended.values()) > MAX_APPENDED * sum(known[name].rows for name in KEYED):
+    if sum(appended.values()) > MAX_APPENDED * sum(known[name].rows for name in touched):
         return None
 
     shutil.copyfile(served, file)
     connection.execute(f"attach {literal(file)} as published")
     tables = {}
-    for name, is_view in published_relations(connection).items():
-        if name not in KEYED or appended[name] > MAX_APPENDED * known[name].rows:
+    for name, is_view in relations.items():
+        if name not in touched or appended[name] > MAX_APPENDED * known[name].rows:
             tables[name] = _copy_table(connection, name)
             continue
         _replace_touched(connection, name, built_at, is_view=is_view)
@@ -197,7 +201,7 @@ def describe(
         "insert into published.quality.published_tables values (?, ?, ?)",
         [(name, counts.rows, counts.appended) for name, counts in tables.items()],
     )
-    for target, comment in [*COMMENTS.items(), *_comments(connection)]:
+    for target, comment in [*COMMENTS.items(), *_comments(connection, tables)]:
         kind, name = target.split(" ", 1)
         connection.execute(f"comment on {kind} published.{name} is {literal(comment.strip())}")
 
@@ -263,32 +267,35 @@ def _figures(connection: duckdb.DuckDBPyConnection, database: str, name: str) ->
     return rows, total
 
 
-def published_relations(connection: duckdb.DuckDBPyConnection, database: str = "warehouse") -> dict[str, bool]:
-    """What an attached database has in the published schemas, and whether each is a view."""
+def published_relations(
+    connection: duckdb.DuckDBPyConnection, database: str = "warehouse", but: Collection[str] = ()
+) -> dict[str, bool]:
+    """What an attached database has in the published schemas, and whether each is a view; `but` is left out."""
     return dict(
         connection.execute(
             """
             select table_schema || '.' || table_name, table_type = 'VIEW' from information_schema.tables
-            where table_catalog = $database and table_schema in $schemas
+            where table_catalog = $database and table_schema in $schemas and table_name not in $but
             order by all
             """,
-            {"database": database, "schemas": list(PUBLISHED_SCHEMAS)},
+            {"database": database, "schemas": list(PUBLISHED_SCHEMAS), "but": list(but)},
         ).fetchall()
     )
 
 
-def _comments(connection: duckdb.DuckDBPyConnection) -> Iterable[tuple[str, str]]:
-    """What the warehouse says of its tables, views and columns, by what it is in the published file."""
+def _comments(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> Iterable[tuple[str, str]]:
+    """What the warehouse says of tables, views and their columns, by what each is in the published file."""
     return connection.execute(
         """
-        select 'table ' || schema_name || '.' || table_name, comment from duckdb_tables()
-        where database_name = 'warehouse' and schema_name in $schemas and comment is not null
-        union all
-        select 'table ' || schema_name || '.' || view_name, comment from duckdb_views()
-        where database_name = 'warehouse' and schema_name in $schemas and comment is not null
+        select format('table {}.{}', schema_name, table_name), comment from (
+            select database_name, schema_name, table_name, comment from duckdb_tables()
+            union all
+            select database_name, schema_name, view_name, comment from duckdb_views()
+        )
+        where database_name = 'warehouse' and schema_name || '.' || table_name in $tables and comment is not null
         union all
         select format('column {}.{}."{}"', schema_name, table_name, column_name), comment from duckdb_columns()
-        where database_name = 'warehouse' and schema_name in $schemas and comment is not null
+        where database_name = 'warehouse' and schema_name || '.' || table_name in $tables and comment is not null
         """,
-        {"schemas": list(PUBLISHED_SCHEMAS)},
+        {"tables": list(tables)},
     ).fetchall()

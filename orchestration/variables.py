@@ -25,6 +25,8 @@ Between = Annotated[float, Field(gt=0, lt=1)]
 # What a run fills: whatever stood there would be lost.
 Filled = Annotated[dict[str, Any], Field(max_length=0)]
 Wave = Literal["survey", "month", "quarter", "year"]
+# Of the large tables those that no page, report or export of this project reads.
+Dispensable = Literal["fct_survey_invitations", "dim_account_history"]
 
 
 def _check_day(text: Any) -> Any:
@@ -92,6 +94,7 @@ class Variables(_Strict):
     action_window_days: Positive
     negation_reach: Whole
     publications_kept: Whole
+    unpublished: list[Dispensable]
     guard_windows: Windows
     reading_seconds: Annotated[float, Field(ge=0)]
     straight_line_ratings: Annotated[int, Field(ge=2)]  # one rating is always a straight line

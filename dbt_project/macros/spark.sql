@@ -282,7 +282,7 @@
 {% macro write_tables(folder, schemas, others) -%}
     {%- set names = others | list -%}
     {%- for schema in schemas -%}
-        {%- for row in run_query('show tables in ' ~ schema).rows -%}
+        {%- for row in run_query('show tables in ' ~ schema).rows if row['tableName'] not in var('unpublished') -%}
             {%- do names.append(schema ~ '.' ~ row['tableName']) -%}
         {%- endfor -%}
     {%- endfor -%}

@@ -58,6 +58,27 @@ def test_batches_are_published_by_difference(settings: Settings) -> None:
     assert comments == (len(served_file.KEYED) + 2,)  # and the two tables of the publication itself
 
 
+def test_what_is_not_to_be_published_stays_in_the_warehouse(settings: Settings) -> None:
+    settings.variables["unpublished"] = ["fct_survey_invitations"]
+
+    def publish_on(day: int) -> tuple[Publication, set[str]]:
+        moment = NOW + timedelta(days=day, hours=1)
+        publication = publish(settings, run_id="run", fingerprint=str(day), published_at=moment)
+        named = "select schema_name || '.' || table_name from duckdb_tables()"
+        tables = {name for (name,) in served_file.ask(settings.serving, named)}
+        assert tables == publication.rows.keys() | {"quality.publication", "quality.published_tables"}
+        return publication, tables
+
+    for day, is_new_file in ((1, True), (2, False)):  # a file of other tables is made anew
+        build(settings, day)
+        publication, tables = publish_on(day)
+        assert publication.is_new_file == is_new_file
+        assert "marts.fct_survey_invitations" not in tables and "marts.fct_nps_responses" in tables
+    settings.variables["unpublished"] = []
+    publication, tables = publish_on(3)
+    assert publication.is_new_file and "marts.fct_survey_invitations" in tables
+
+
 def test_the_file_says_what_it_was_made_from(settings: Settings) -> None:
     with duckdb.connect(settings.serving, read_only=True) as connection:
         row = connection.execute(

@@ -57,6 +57,10 @@ def test_no_variable_may_be_anything(name: str, tmp_path: Path) -> None:
         ("earliest_submitted_at: 01.01.2000", "earliest_submitted_at: '01.01.2000' is no day"),
         ("earliest_submitted_at: 2000-01-01", "earliest_submitted_at: '2000-01-01' is no day; write one"),
         ("publications_kept: -1", "publications_kept: Input should be greater than or equal to 0"),
+        (
+            "unpublished: [fct_nps_responses]",
+            "unpublished.0: Input should be 'fct_survey_invitations' or 'dim_account_history'",
+        ),
         ("guard_windows: {days: 28}", "guard_windows.history: Field required"),
         ("future_tolerance_hours: null", "future_tolerance_hours: Input should be a valid integer"),
         ("value_window_days: -1", "value_window_days: Input should be greater than or equal to 1"),
