@@ -80,6 +80,8 @@ class Api:
             request_backoff_factor=retry.backoff_seconds,
             request_max_retry_delay=retry.longest_wait_seconds,
         ).session
+        # Of all requests the one for a token has no hooks of its own.
+        session.hooks["response"].append(_check_token)
         kind = auth.pop("type", "bearer")
         self._key_header = kind == "api_key"
         try:
@@ -146,7 +148,9 @@ class Api:
             # Once is a hiccup; an API that does not know the page parameter gives its first page for ever, and one
             # whose cursors are always new can go round in a circle.
             if request in asked or repeats == _MOST_REPEATS:
-                raise ExtractError(f"{where}: the API leads back to a page it already gave; nothing was kept")
+                raise ExtractError(
+                    f"{where}: the API leads back to a page it already gave; what was not whole is not kept"
+                )
             asked.add(request)
 
     def _exported(self, where: str, resource: Resource, path: str, order: Mapping[str, Any]) -> list[Record]:
@@ -195,13 +199,11 @@ class Api:
             told = str(error)
             if not isinstance(error, requests.RequestException):
                 told = told.partition(", got ")[0]  # where dlt puts the whole answer
-            elif isinstance(error, requests.JSONDecodeError):  # other answers have been looked at
-                told = "what answers where the token is asked for gives no JSON; is the address right?"
             fault = self._redacted(told)[:_LONGEST_EXCERPT]
             status = getattr(getattr(error, "response", None), "status_code", 0)
             if _is_refusal(status):  # where the token is asked for
                 raise Refused(f"{where}: {fault} {self._remedy(401)}") from None
-            raise ExtractError(f"{where}: {fault}; nothing was kept, run it again") from None
+            raise ExtractError(f"{where}: {fault}; what was not whole is not kept, run it again") from None
 
     def _check_page(self, where: str, resource: Resource, page: PageData[Any], body: Any) -> None:
         """Tell an empty page from an answer that is no page at all, for which dlt gives an empty page as well."""
@@ -324,6 +326,19 @@ class Api:
         for secret in sorted(self._secrets, key=len, reverse=True):  # one may be a part of another
             text = text.replace(secret, "***")
         return _ADDRESS.sub("***", text)
+
+
+def _check_token(response: requests.Response, **_: Any) -> None:
+    """Look at what gives a token within the client's retries, as at every other answer."""
+    import requests  # noqa: PLC0415
+
+    try:
+        if response.status_code == 200:
+            response.json()
+    except ValueError:
+        raise requests.exceptions.ChunkedEncodingError(
+            "what answers where the token is asked for gives no JSON; is the address right?", response=response
+        ) from None
 
 
 def _is_refusal(status: int) -> bool:
