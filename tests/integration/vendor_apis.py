@@ -10,7 +10,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -74,6 +74,10 @@ def serve(vendor: Vendor) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            with suppress(ConnectionResetError):  # the client does not read the answer of an error to its end
+                super().handle()
 
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
@@ -247,7 +251,7 @@ class HubSpot:
 
 @dataclass
 class Zendesk:
-    """Incremental exports, whose last page still links to the next; groups as a plain list."""
+    """Incremental exports in the order of change, whose last page still links to the next; groups as a plain list."""
 
     tickets: list[Record] = field(default_factory=list)
     users: list[Record] = field(default_factory=list)
@@ -266,14 +270,19 @@ class Zendesk:
             query = urlencode({"page": start // self.page_size + 2})
             link = None if is_last else f"https://shop.zendesk.com{request.path}?{query}"
             return Reply({name: self.groups[start : start + self.page_size], "next_page": link})
-        start = int(request.params.get("cursor", 0))
+        after = request.params.get("cursor", "")
         since = int(request.params.get("start_time", request.params.get("since", 0)))
+
+        def place(record: Record) -> str:
+            return f"{epoch(record['updated_at'])}|{record['id']:>9}"
+
         found = [record for record in getattr(self, name) if epoch(record["updated_at"]) >= since]
-        page = found[start : start + self.page_size]
-        query = urlencode({"since": since, "cursor": start + len(page)})
+        found = sorted((record for record in found if place(record) > after), key=place)
+        page = found[: self.page_size]
+        query = urlencode({"since": since, "cursor": place(page[-1]) if page else after})
         following = f"https://shop.zendesk.com{request.path}?{query}"
         link = "next_page" if name == "organizations" else "after_url"
-        return Reply({name: page, link: following, "end_of_stream": start + len(page) >= len(found)})
+        return Reply({name: page, link: following, "end_of_stream": len(found) <= self.page_size})
 
 
 @dataclass
