@@ -226,7 +226,7 @@
 {%- endmacro %}
 
 
-{#- When this model was built; it must have been after the last full build of `model`, which it reads the changes of. -#}
+{#- When this model was built; it must have been after the last full build of `model_name`, which it reads the changes of. -#}
 {% macro last_build_after(model_name) -%}
     {%- set read = [] -%}
     {%- for unique_id in model.depends_on.nodes | sort if unique_id in graph.nodes -%}
