@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import json
 import logging
 import os
 import re
@@ -12,11 +13,12 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -501,7 +503,9 @@ def mf(settings: Settings, arguments: Sequence[str]) -> int:
     # mf reads target/ of its project and no other folder, so each data folder gets a project for it.
     project = settings.dbt_target / "metricflow"
     (project / "target").mkdir(parents=True, exist_ok=True)
-    shutil.copy(settings.dbt_target / "semantic_manifest.json", project / "target")
+    semantics = json.loads((settings.dbt_target / "semantic_manifest.json").read_text(encoding="utf-8"))
+    known = without_tables(semantics, settings.variables["unpublished"])
+    (project / "target" / "semantic_manifest.json").write_text(json.dumps(known), encoding="utf-8")
     (project / "dbt_project.yml").write_text("name: nps\nprofile: nps\n", encoding="utf-8")
     # The manifest names relations after the warehouse file; the published one stands in for it, and is only read.
     published = {"path": str(settings.serving), "alias": settings.warehouse.stem, "read_only": True}
@@ -513,6 +517,20 @@ def mf(settings: Settings, arguments: Sequence[str]) -> int:
     update_checker.UpdateChecker.check = lambda *_: None
     metricflow.cli(args=list(arguments), prog_name="mf")
     return 0
+
+
+def without_tables(semantics: Mapping[str, Any], tables: Collection[str]) -> dict[str, Any]:
+    """A semantic manifest without the metrics and saved queries that need one of the `tables`, which nobody can ask."""
+    models = [model for model in semantics["semantic_models"] if model["node_relation"]["alias"] not in tables]
+    measures = {measure["name"] for model in models for measure in model["measures"]}
+    metrics = [
+        metric
+        for metric in semantics["metrics"]
+        if measures.issuperset(measure["name"] for measure in metric["type_params"]["input_measures"])
+    ]
+    names = {metric["name"] for metric in metrics}
+    queries = [query for query in semantics["saved_queries"] if names.issuperset(query["query_params"]["metrics"])]
+    return {**semantics, "semantic_models": models, "metrics": metrics, "saved_queries": queries}
 
 
 def sqlfluff(settings: Settings) -> int:

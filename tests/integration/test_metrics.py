@@ -19,7 +19,7 @@ from metricflow.validation.data_warehouse_model_validator import DataWarehouseMo
 from metricflow_semantic_interfaces.protocols.semantic_manifest import SemanticManifest
 from metricflow_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
 
-from orchestration.__main__ import main
+from orchestration.__main__ import main, without_tables
 from orchestration.settings import DBT_PROJECT_DIR, read_yaml
 from tests.conftest import ROOT, Pipeline
 
@@ -199,6 +199,17 @@ def test_every_metric_is_in_the_semantic_manifest(manifest: dict[str, Any]) -> N
     for metric in manifest["metrics"]:
         assert metric["label"], metric["name"]
         assert "always group or filter by survey_type" in metric["description"], metric["name"]
+
+
+def test_metrics_of_a_table_that_is_not_published_are_not_known(manifest: dict[str, Any]) -> None:
+    def names(semantics: dict[str, Any], kind: str) -> set[str]:
+        return {entry["name"] for entry in semantics[kind]}
+
+    known = without_tables(manifest, ["fct_survey_invitations", "dim_account_history"])
+    gone = {"invitations", "delivered_invitations", "answered_invitations", "response_rate"}
+    assert names(manifest, "metrics") - names(known, "metrics") == gone
+    assert names(known, "saved_queries") == {"nps_by_survey_type_and_month"}
+    assert without_tables(manifest, []) == manifest
 
 
 def test_every_segment_is_a_dimension(manifest: dict[str, Any], sample: Pipeline) -> None:
