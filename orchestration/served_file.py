@@ -1,6 +1,6 @@
 """The published file: how it is filled from the warehouse, and what it says of itself.
 
-create  every table of the warehouse, written into a new file
+create  the tables of the warehouse, written into a new file
 update  a copy of the published file, in which large tables take over the rows that batches touched since
 """
 

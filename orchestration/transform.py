@@ -196,20 +196,21 @@ def dbt_events(context: dg.AssetExecutionContext, arguments: Sequence[str], targ
         try:
             runner = dbtRunner(callbacks=[messages.put])
             # dbt makes ready every line of its log, with each statement, before it sees that nobody asked for it.
-            quiet = ["--log-level", "none", "--log-level-file", "none"]
+            quiet = ["--no-use-colors", "--log-level", "none", "--log-level-file", "none"]
             results.append(runner.invoke([*quiet, *arguments, *selected.selection_args, *indirect]))
         finally:
             DuckDBConnectionManager.close_all_connections()
             messages.put(None)
 
-    # A daemon: who stops the run does not wait for the model that is being built.
-    Thread(target=build, name="dbt", daemon=True).start()
     (target / "logs").mkdir(parents=True, exist_ok=True)
-    with (target / "logs" / "dbt.log").open("w", encoding="utf-8") as log:
+    # Line by line: what a run that was killed had come to is in the log.
+    with (target / "logs" / "dbt.log").open("w", buffering=1, encoding="utf-8") as log:
+        # A daemon: who stops the run does not wait for the model that is being built.
+        Thread(target=build, name="dbt", daemon=True).start()
         while (message := messages.get()) is not None:
             if message.info.level in ("info", "warn", "error"):
                 line = env_scrubber(f"{message.info.ts.ToDatetime():%H:%M:%S}  {message.info.msg}")
-                print(line)
+                print(line, flush=True)
                 log.write(f"{line}\n")
             if message.info.name in SHOWN_EVENTS:
                 event = DbtCoreCliEventMessage(raw_event=msg_to_dict(message), event_history_metadata={})

@@ -332,6 +332,14 @@ def test_summary_reads_like_a_result(sample: Pipeline) -> None:
     assert "Traceback" not in printed
 
 
+def test_the_logs_say_in_plain_text_what_dbt_did(sample: Pipeline) -> None:
+    logs = [(sample.data / "dbt" / name).read_text(encoding="utf-8") for name in ("pipeline.log", "logs/dbt.log")]
+    for log in logs:
+        assert re.search(r"OK created sql incremental model marts\.fct_nps_responses", log)
+        assert re.search(r"Done\. PASS=\d+ WARN=0 ERROR=0", log)
+    assert "\x1b" not in logs[0]  # the other goes on with what dbt itself writes there when it is called
+
+
 def test_a_run_leaves_the_reference_files_alone(sample: Pipeline) -> None:
     """dbt overwrites its seeds when their path is absolute; Settings.dbt_seed_path sees that it never is."""
     assert sample.serving.exists()
