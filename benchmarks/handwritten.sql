@@ -850,6 +850,40 @@ from loads
 left join by_load on loads.load_id = by_load.load_id
 where loads.lake_source = 'delighted' and loads.table_name = 'survey_responses';
 
+-- The rules of the measured history are of keys alone, and their reasons name nobody.
+create table quality.quality_exclusions as
+with lines as (
+    select distinct
+        left(md5(concat_ws('|', source_system, source_response_id, '', '', '', '', effect)), 16) as exclusion_id,
+        * exclude (approved_by)
+    from read_csv(
+        getvariable('reference') || '/exclusions.csv', header = true,
+        columns = {source_system: 'varchar', source_response_id: 'varchar', field: 'varchar', pattern: 'varchar', starts_on: 'date', ends_on: 'date', effect: 'varchar', reason: 'varchar', approved_by: 'varchar', approved_on: 'date'}
+    )
+),
+
+met as (
+    select
+        source_response_id,
+        category(score) as category,
+        submitted_at,
+        if(decision = 'excluded_by_steward', 'exclude', if(decision = 'counted', 'outside_control', null)) as effect
+    from work.answers
+    where source_response_id in (select source_response_id from lines)
+)
+
+select
+    lines.*,
+    count(met.source_response_id) as rows_met,
+    count(*) filter (met.effect = lines.effect) as responses,
+    count(*) filter (met.effect = lines.effect and met.category = 'promoter') as promoters,
+    count(*) filter (met.effect = lines.effect and met.category = 'passive') as passives,
+    count(*) filter (met.effect = lines.effect and met.category = 'detractor') as detractors,
+    max(met.submitted_at) filter (met.effect = lines.effect) as last_submitted_at
+from lines
+left join met on lines.source_response_id = met.source_response_id
+group by all;
+
 create table quality.quality_quarantine as
 with rejected as (
     select 'delighted' as source_system, load_id, loaded_at, source_file, source_line, decision as reason, source_survey_id

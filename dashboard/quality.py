@@ -1,4 +1,5 @@
-"""Quality: whether the figures can be trusted: checks, quarantine, freshness, reconciliation, restatements.
+"""Quality: whether the figures can be trusted: checks, quarantine, freshness, reconciliation, exclusions,
+restatements.
 
 About the data and not about anybody's customers, so that no filter but survey type applies to restatements.
 """
@@ -48,6 +49,12 @@ def show(published: Published, filters: Filters) -> None:
         "Reconciliation",
         "Rows delivered = counted + each reason, added up over the loads of a source; difference must be 0.",
         reconciliation(published),
+    )
+    panel(
+        "Exclusions",
+        "Lines of exclusions.csv, with the answers that each takes out (exclude) or marks (outside_control); the "
+        f"{ROWS_SHOWN} with most answers.",
+        exclusions(published),
     )
     if whole_company(filters, "Restatements"):
         panel(
@@ -112,6 +119,19 @@ def reconciliation(published: Published) -> pd.DataFrame:
         from quality.quality_reconciliation
         group by source_system
         order by source_system
+    """)
+
+
+def exclusions(published: Published) -> pd.DataFrame:
+    """What each line of exclusions.csv does to the figures."""
+    return published.rows(f"""
+        select
+            reason, effect, responses, promoters, passives, detractors, last_submitted_at, approved_on, source_system,
+            coalesce(source_response_id, field || ': ' || coalesce(pattern, 'not shown')) as which_answers,
+            starts_on, ends_on
+        from quality.quality_exclusions
+        order by responses desc, approved_on desc, exclusion_id, reason
+        limit {ROWS_SHOWN}
     """)
 
 

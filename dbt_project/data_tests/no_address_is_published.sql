@@ -9,9 +9,9 @@
     'nps_benchmark_gap', 'nps_by_account', 'nps_by_owner', 'nps_by_segment_period', 'nps_category_migration',
     'nps_change_decomposition', 'nps_control_chart', 'nps_overall', 'nps_restatements', 'nps_theme_impact',
     'nps_trailing_window', 'nps_weighted', 'promoter_advocacy', 'recovery_performance', 'response_eligibility',
-    'response_funnel', 'response_representativeness', 'quality_check_results', 'quality_figures',
-    'quality_freshness', 'quality_invitation_reconciliation', 'quality_matching', 'quality_quarantine',
-    'quality_reconciliation', 'quality_vendor_comparison',
+    'response_funnel', 'response_representativeness', 'quality_check_results', 'quality_exclusions',
+    'quality_figures', 'quality_freshness', 'quality_invitation_reconciliation', 'quality_matching',
+    'quality_quarantine', 'quality_reconciliation', 'quality_vendor_comparison',
 ] %}
     {%- do relations.update({name: ref(name)}) %}
 {%- endfor %}

@@ -27,12 +27,30 @@
         answers.loaded_at,
         answers.source_file,
         answers.source_line,
+        answers.exclusion_id,
         answers.mark_id,
         case when repeated.load_id is null then answers.decision else 'duplicate' end as decision,
         repeated.load_id is not null as is_repeated
     from {{ answers }} as answers
     left join {{ ref('int_repeated_answers') }} as repeated
         on answers.load_id = repeated.load_id and answers.source_line = repeated.source_line
+{%- endmacro %}
+
+
+{#- What a rule of exclusions.csv says of answers, without who approved it and why; and the key of that rule. -#}
+{% macro exclusion_rule() -%}
+    {{- return([
+        'source_system', 'source_response_id', 'field', 'pattern', 'starts_on', 'ends_on', 'effect',
+    ]) -}}
+{%- endmacro %}
+
+
+{% macro exclusion_id() -%}
+    {%- set texts = [] -%}
+    {%- for column in exclusion_rule() -%}
+        {%- do texts.append("coalesce(cast(" ~ column ~ " as " ~ dbt.type_string() ~ "), '')") -%}
+    {%- endfor -%}
+    left(md5({{ texts | join(" || '|' || ") }}), 16)
 {%- endmacro %}
 
 

@@ -171,6 +171,14 @@ def test_queries_say_what_the_marts_say(sample: Pipeline, published: Published) 
         from quality.quality_reconciliation group by source_system order by source_system
         """,
     )
+    same(
+        quality.exclusions(published),
+        sample,
+        """
+        select reason, source_response_id as which_answers, responses, detractors from quality.quality_exclusions
+        order by responses desc, approved_on desc, exclusion_id
+        """,
+    )
     assert quality.checks(published)[["passed", "warned", "failed"]].to_numpy().sum() == sum(
         row[0] for row in sample.query("select count(*) from quality.quality_check_results")
     )

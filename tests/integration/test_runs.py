@@ -44,7 +44,7 @@ MARKED = ["0015e000000000H", "2024-03-21"]  # an account, and a day it gave seve
 
 
 def steward_acts(pipeline: Pipeline, config: Path) -> Pipeline:
-    """A row of the quarantine delivered again, repaired; a line of exclusions.csv taken away, and a pattern added."""
+    """A row of the quarantine delivered again, repaired; a line of exclusions.csv taken away, and patterns added."""
     for name in ("sources", "seeds/reference"):
         shutil.copytree(pipeline.config / name, config / name)
     answers = pipeline.landing / "delighted" / "survey_responses"
@@ -59,6 +59,7 @@ def steward_acts(pipeline: Pipeline, config: Path) -> Pipeline:
     kept.append(
         f"delighted,,account,{account},{day},{day},outside_control,lift out of order,head of service,2024-04-02"
     )
+    kept.append(",,comment,.*no customer writes this.*,,,exclude,mistyped,head of service,2024-04-02")
     exclusions.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return Pipeline(pipeline.data, config)
 
@@ -123,6 +124,23 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     assert copy_of_sample.query(
         "select sum(responses - controllable_responses) from marts.nps_overall where segment = 'all'"
     ) == [(len(outside_before) + len(moved),)]
+
+    # Each line shows what it does, and one that does nothing is told.
+    assert copy_of_sample.query(
+        """
+        select field, pattern, reason, responses from quality.quality_exclusions
+        where source_response_id is null order by field
+        """
+    ) == [("account", MARKED[0], "lift out of order", 3), ("comment", None, "mistyped", 0)]
+    assert copy_of_sample.query(
+        "select effect, sum(responses) from quality.quality_exclusions group by effect order by effect"
+    ) == [("exclude", 1), ("outside_control", len(outside_before) + len(moved))]
+    assert copy_of_sample.query(
+        """
+        select severity from quality.quality_check_results
+        where expectation like 'exclusions_meet_answers%' and not is_success
+        """
+    ) == [("warn",)]
 
 
 def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> None:

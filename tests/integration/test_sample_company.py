@@ -59,6 +59,7 @@ PUBLISHED = {
     "publication",
     "published_tables",
     "quality_check_results",
+    "quality_exclusions",
     "quality_figures",
     "quality_freshness",
     "quality_invitation_reconciliation",

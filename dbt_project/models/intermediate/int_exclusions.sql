@@ -4,25 +4,20 @@
     unique_key = 'exclusion_id',
     meta = {'present': 'effect', 'tracked': ['exclusion_id']}
 ) }}
-{%- set rule = ['source_system', 'source_response_id', 'field', 'pattern', 'starts_on', 'ends_on', 'effect'] %}
-{%- set texts = [] %}
-{%- for column in rule %}
-{%- do texts.append("coalesce(cast(" ~ column ~ " as " ~ dbt.type_string() ~ "), '')") %}
-{%- endfor %}
 
 with exclusions as (
     select * from {{ ref('exclusions') }}
 ),
 
 rules as (
-    select distinct {{ rule | join(', ') }}
+    select distinct {{ exclusion_rule() | join(', ') }}
     from exclusions
 ),
 
 -- Days are those of the business; an open end is one that no answer reaches.
 final as (
     select
-        left(md5({{ texts | join(" || '|' || ") }}), 16) as exclusion_id,
+        {{ exclusion_id() }} as exclusion_id,
         source_system,
         source_system || ':' || source_response_id as response_id,
         field,
