@@ -28,7 +28,7 @@ from rich.markup import escape
 from orchestration.alerts import read_configuration, send_alerts
 from orchestration.extractors import load_extractors
 from orchestration.faults import explained
-from orchestration.loader import hold_lake, lake_lock, readers_of, verify_loads
+from orchestration.loader import declare_columns, hold_lake, lake_lock, readers_of, verify_loads
 from orchestration.reference import check_reference
 from orchestration.register import LakeFault, registered_loads
 from orchestration.settings import ROOT, ConfigError, Settings
@@ -471,7 +471,9 @@ def run_example(name: str, folder: Path, console: Console) -> int:
 def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     """Run dbt as the pipeline does: same variables, same target folder."""
     executable = Path(sys.executable).with_name("dbt")
-    takes_vars = [*arguments, *dbt_vars(load_sources(settings))] if arguments else ["--help"]
+    sources = load_sources(settings)
+    declare_columns(sources.tables, settings.lake)
+    takes_vars = [*arguments, *dbt_vars(sources)] if arguments else ["--help"]
     environment = os.environ | settings.environment()
     with lake_lock(readers_of(settings.lake), is_shared=True):
         return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode

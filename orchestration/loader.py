@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,6 +161,13 @@ def prepare_lake(tables: Sequence[Table], lake: Path) -> None:
         declaration.mkdir(parents=True, exist_ok=True)
         _declare(declaration / MALFORMED_FILE, MALFORMED_TYPES, incoming)
         _declare(declaration / DATA_FILE, columns | DATA_TYPES, incoming)
+
+
+def declare_columns(tables: Sequence[Table], lake: Path) -> None:
+    """Make readable what older code or other sources filled; a run that is at work has done so itself."""
+    if lake.exists():
+        with suppress(LakeBusy), lake_lock(lake, wait_seconds=0):
+            prepare_lake(tables, lake)
 
 
 def matching_files(table: Table, landing: Path, lake: Path) -> list[Path]:

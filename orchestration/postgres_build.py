@@ -20,6 +20,7 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 from psycopg.sql import SQL, Identifier
 
+from orchestration.loader import declare_columns
 from orchestration.postgres import copy_table
 from orchestration.settings import ConfigError, Settings
 from orchestration.sources import SEEDS_AND_MODELS, dbt_arguments, load_sources
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["DBT_TARGET_PATH"] = str(settings.postgres)
     os.environ["DBT_LOG_PATH"] = str(settings.postgres / "logs")
     os.environ["PGOPTIONS"] = session(settings)
-    project = [*dbt_arguments(load_sources(settings)), "--target", "postgres"]
+    sources = load_sources(settings)
+    declare_columns(sources.tables, settings.lake)
+    project = [*dbt_arguments(sources), "--target", "postgres"]
     done = dbtRunner().invoke(["--quiet", "parse", *project])
     if done.success and not arguments:
         copy_lake(done.result)

@@ -143,6 +143,16 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     ) == [("warn",)]
 
 
+def test_dbt_reads_a_lake_that_older_code_filled(copy_of_sample: Pipeline) -> None:
+    """What a newer version reads of a vendor is in no file of the lake, and no run has declared it yet."""
+    for path in (copy_of_sample.data / "lake" / "raw" / "delighted" / "survey_responses").glob("*/data_0.parquet"):
+        older = path.with_suffix(".older")
+        rows = f"from read_parquet('{path}', hive_partitioning = false)"
+        duckdb.execute(f"copy (select * exclude (_fivetran_deleted) {rows}) to '{older}' (format parquet)")
+        older.replace(path)
+    copy_of_sample.succeed("dbt", "run", "--select", "stg_delighted__survey_responses")
+
+
 def test_a_wrong_threshold_is_refused_before_anything_runs(tmp_path: Path) -> None:
     for name in ("sources", "seeds/reference", "expectations"):
         shutil.copytree(ROOT / name, tmp_path / "config" / name)
