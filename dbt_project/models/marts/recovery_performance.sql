@@ -18,6 +18,17 @@ dates as (
     select * from {{ ref('dim_dates') }}
 ),
 
+-- Where there is a case, there is an answer.
+periods as (
+    select
+        survey_type,
+        period_grain,
+        period_start,
+        is_complete_period
+    from {{ ref('nps_by_segment_period') }}
+    where segment = 'all' and period_grain in ('month', 'quarter', 'year')
+),
+
 confidence as (
     select {{ confidence_z() }} as z
 ),
@@ -66,7 +77,8 @@ counts as (
 -- Null where the evidence is insufficient, so that nobody reads a rate into three answers.
 rates as (
     select
-        counts.*
+        counts.*,
+        periods.is_complete_period
         {%- for group in groups %}
         {%- set answered, recovered = 'counts.' ~ group ~ '_answered_again', 'counts.' ~ group ~ '_recovered' %},
         case
@@ -79,6 +91,11 @@ rates as (
         {%- endfor %}
         {%- endfor %}
     from counts
+    inner join periods
+        on
+            counts.survey_type = periods.survey_type
+            and counts.period_grain = periods.period_grain
+            and counts.period_start = periods.period_start
     cross join confidence
 ),
 
@@ -88,6 +105,7 @@ final as (
         period_grain,
         period_start,
         period_end,
+        is_complete_period,
         owner_id,
         cast(cases as bigint) as cases,
         cast(contacted as bigint) as contacted,
