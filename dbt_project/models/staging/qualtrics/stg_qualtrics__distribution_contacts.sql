@@ -21,10 +21,10 @@ asked as (
         source.*,
         distributions.survey_link_survey_id,
         {{ qualtrics_invitation_key('distributions', 'source') }} as invitation_key,
-        -- These reached nobody. Another status, known or not, does not say so: what has a time of sending was sent, and
-        -- a personal link that is pending was handed out.
+        -- These reached nobody; `unknown` is a failure for an unknown reason. A status of another name does not say so:
+        -- what has a time of sending was sent, and a personal link that is pending was handed out.
         coalesce(source.status_name, '') not in (
-            'error', 'failure', 'skipped', 'blocked', 'softbounce', 'hardbounce'
+            'error', 'failure', 'unknown', 'skipped', 'blocked', 'softbounce', 'hardbounce'
         ) as is_delivered,
         source.status_name in (
             'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
