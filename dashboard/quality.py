@@ -1,5 +1,4 @@
-"""Quality: whether the figures can be trusted: checks, quarantine, freshness, reconciliation, exclusions,
-restatements.
+"""Quality: whether the figures can be trusted, by checks, rows rejected, counts that add up and figures restated.
 
 About the data and not about anybody's customers, so that no filter but survey type applies to restatements.
 """
@@ -52,7 +51,7 @@ def show(published: Published, filters: Filters) -> None:
     )
     panel(
         "Exclusions",
-        "Lines of exclusions.csv, with the answers that each takes out (exclude) or marks (outside_control); the "
+        "Rules of exclusions.csv, with the answers that each takes out (exclude) or marks (outside_control); the "
         f"{ROWS_SHOWN} with most answers.",
         exclusions(published),
     )
@@ -123,14 +122,14 @@ def reconciliation(published: Published) -> pd.DataFrame:
 
 
 def exclusions(published: Published) -> pd.DataFrame:
-    """What each line of exclusions.csv does to the figures."""
+    """What each rule of exclusions.csv does to the figures."""
     return published.rows(f"""
         select
             reason, effect, responses, promoters, passives, detractors, last_submitted_at, approved_on, source_system,
             coalesce(source_response_id, field || ': ' || coalesce(pattern, 'not shown')) as which_answers,
             starts_on, ends_on
         from quality.quality_exclusions
-        order by responses desc, approved_on desc, exclusion_id, reason
+        order by responses desc, approved_on desc, exclusion_id
         limit {ROWS_SHOWN}
     """)
 

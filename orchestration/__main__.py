@@ -471,9 +471,11 @@ def run_example(name: str, folder: Path, console: Console) -> int:
 def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     """Run dbt as the pipeline does: same variables, same target folder."""
     executable = Path(sys.executable).with_name("dbt")
-    sources = load_sources(settings)
-    declare_columns(sources.tables, settings.lake)
-    takes_vars = [*arguments, *dbt_vars(sources)] if arguments else ["--help"]
+    takes_vars = ["--help"]
+    if arguments:
+        sources = load_sources(settings)
+        declare_columns(sources.tables, settings.lake)
+        takes_vars = [*arguments, *dbt_vars(sources)]
     environment = os.environ | settings.environment()
     with lake_lock(readers_of(settings.lake), is_shared=True):
         return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode

@@ -6,14 +6,8 @@ with delivering as (
     select distinct source_system from {{ ref('quality_reconciliation') }}
 )
 
-select
-    lines.exclusion_id,
-    lines.source_system,
-    lines.source_response_id,
-    lines.field,
-    lines.pattern,
-    lines.reason
-from {{ ref('quality_exclusions') }} as lines
+select rules.*
+from {{ ref('quality_exclusions') }} as rules
 where
-    lines.rows_met = 0
-    and (lines.source_system is null or lines.source_system in (select delivering.source_system from delivering))
+    rules.rows_met = 0
+    and (rules.source_system is null or rules.source_system in (select delivering.source_system from delivering))

@@ -1,6 +1,6 @@
--- Grain: one line of exclusions.csv, with the answers it takes out or marks; the same line twice is one.
+-- Grain: one rule of exclusions.csv, with the answers it takes out or marks.
 with lines as (
-    select distinct
+    select
         {{ exclusion_id() }} as exclusion_id,
         source_system,
         source_response_id,
@@ -11,24 +11,22 @@ with lines as (
         ends_on,
         effect,
         {{ without_contact_details(plain_text('reason')) }} as reason,
-        approved_on
+        approved_on,
+        row_number() over (partition by {{ exclusion_id() }} order by approved_on, reason) as line_number
     from {{ ref('exclusions') }}
 ),
 
+-- The rule that an answer bears of each effect, and the decision by which the rule changed a count.
 met as (
+    {%- for effect, decision in {'exclusion_id': 'excluded_by_steward', 'mark_id': 'counted'}.items() %}
     select
-        exclusion_id,
+        {{ effect }} as exclusion_id,
         submitted_at,
-        case when decision = 'excluded_by_steward' then {{ nps_category('score_number') }} end as category
+        case when decision = '{{ decision }}' then {{ nps_category('score_number') }} end as category
     from {{ ref('int_answers') }}
-    where exclusion_id is not null
-    union all
-    select
-        mark_id as exclusion_id,
-        submitted_at,
-        case when decision = 'counted' then {{ nps_category('score_number') }} end as category
-    from {{ ref('int_answers') }}
-    where mark_id is not null
+    where {{ effect }} is not null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 counted as (
@@ -64,6 +62,8 @@ final as (
         counted.last_submitted_at
     from lines
     left join counted on lines.exclusion_id = counted.exclusion_id
+    -- Of a rule that was written more than once, the line that was approved first.
+    where lines.line_number = 1
 )
 
 select * from final
