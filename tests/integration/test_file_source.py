@@ -258,25 +258,34 @@ def assert_a_person_can_be_forgotten(shop: Pipeline) -> None:
 
 def files_naming(folder: Path, words: Sequence[str]) -> list[Path]:
     """The files that hold one of the words, in lower case, in their bytes or in the values packed in them."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and any(w in content(path) for w in words)]
+    with duckdb.connect() as connection:
+        return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_naming(path, words, connection)]
 
 
-def content(path: Path) -> str:
-    """All that a file holds, as text in lower case."""
+def is_naming(path: Path, words: Sequence[str], connection: duckdb.DuckDBPyConnection) -> bool:
     held = path.read_bytes()
     if path.suffix == ".gz":
         held = gzip.decompress(held)
-    texts = [held.decode("latin-1"), held.decode("utf-16-le", "ignore")]
-    with duckdb.connect() as connection:
-        if path.suffix == ".parquet":
-            texts.append(str(connection.execute("from read_parquet(?)", [str(path)]).fetchall()))
-        elif path.suffix == ".duckdb":
-            connection.execute(f"attach '{path}' as searched (read_only)")
+    held = held.lower()
+    if any(word.encode(encoding) in held for word in words for encoding in ("utf-8", "utf-16-le")):
+        return True
+    tables = [f"read_parquet('{path}')"] if path.suffix == ".parquet" else []
+    if path.suffix == ".duckdb":
+        connection.execute(f"attach or replace '{path}' as searched (read_only)")
+        tables = [
+            f'searched."{schema}"."{table}"'
             for schema, table in connection.execute(
                 "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"
-            ).fetchall():
-                texts.append(str(connection.execute(f'from searched."{schema}"."{table}"').fetchall()))
-    return "".join(texts).lower()
+            ).fetchall()
+        ]
+    naming = " or ".join(f"contains(row_text, '{word}')" for word in words)
+    return any(
+        connection.execute(
+            f"select count(*) from (select lower(held::varchar) as row_text from {table} as held) where {naming}"
+        ).fetchall()
+        != [(0,)]
+        for table in tables
+    )
 
 
 def test_without_a_file_nothing_is_published(shop: Pipeline) -> None:

@@ -272,8 +272,15 @@ def test_nothing_published_names_a_person_or_says_how_to_reach_one(sample: Pipel
         together = " ".join(texts)
         leaks += [(place, number) for number in numbers if number in together]
     assert leaks == []
-    content = sample.serving.read_bytes().lower()
-    assert [secret for secret in names | addresses | numbers if secret.encode() in content] == []
+    # grep looks for thousands of texts at once.
+    found = subprocess.run(
+        ["grep", "--text", "--ignore-case", "--only-matching", "--fixed-strings", "--file=-", str(sample.serving)],
+        input="\n".join(names | addresses | numbers).encode(),
+        env=os.environ | {"LC_ALL": "C"},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (1, b"", b"")
 
 
 def test_no_secret_is_kept_anywhere(sample: Pipeline) -> None:
