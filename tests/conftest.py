@@ -1,4 +1,4 @@
-"""Real runs on real files: every pipeline test starts the command line in a process of its own."""
+"""Real runs on real files: every pipeline test runs the command line in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import duckdb
 import pytest
+
+from tests import commands
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "seeds" / "raw"
@@ -54,15 +55,7 @@ class Pipeline:
             "PYTHONPATH": str(ROOT / "tests" / "watch"),
             "NPS_CONNECTIONS": str(self.connections),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "orchestration", *arguments],
-            cwd=ROOT,
-            env=environment,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=600,
-        )
+        return commands.run("orchestration", arguments, environment, timeout=600)
 
     def succeed(self, *arguments: str) -> str:
         """Run a command that must work; its output."""

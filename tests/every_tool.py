@@ -72,7 +72,7 @@ class EveryTool(Company):
         found = {}
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach '{self.incremental}' as warehouse (read_only)")
+            connection.execute(f"attach '{self.settings.warehouse}' as warehouse (read_only)")
             published = published_relations(connection)
             assert len(published) > 35
             for name in published:

@@ -1201,9 +1201,9 @@ def test_months_chosen_in_dagster_leave_the_marts_of_a_rebuild(
         assert dg.materialize([asset], instance=dg.DagsterInstance.ephemeral(), tags=days).success
         builder.load()
         if number != 1:
-            builder.build(settings.warehouse)
-    rebuilt = tmp_path / "rebuilt.duckdb"
-    builder.build(rebuilt)
+            builder.build()
+    with builder.another_warehouse() as rebuilt:
+        builder.build()
     facts = assert_same(settings.warehouse, rebuilt)["marts.fct_nps_responses"]
     assert len(facts) > 1000
     with duckdb.connect(settings.warehouse, read_only=True) as connection:

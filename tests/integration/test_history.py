@@ -96,7 +96,7 @@ def build_and_publish(company: Company, month: datetime, monkeypatch: pytest.Mon
     """As the pipeline does; the first attempt to publish is killed before (1) or after (2) the file is replaced."""
     publish.settle_log(company.settings)
     company.settings.variables["as_of"] = f"{month:%Y-%m-%d %H:%M:%S.%f}"  # what stood then is compared with later
-    company.build(company.settings.warehouse)
+    company.build()
     calls = iter(range(1, 3))
 
     def killed(path: Path) -> None:

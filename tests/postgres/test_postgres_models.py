@@ -96,7 +96,7 @@ def test_each_batch_is_the_same_on_both_engines(tmp_path: Path, monkeypatch: pyt
             with subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | folders, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as building:
-                company.build(company.incremental)
+                company.build()
                 assert building.stdout
                 said = building.stdout.read()
             assert building.returncode == 0, said[-5000:]

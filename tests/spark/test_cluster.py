@@ -152,7 +152,7 @@ def test_a_cluster_that_loses_a_worker_builds_the_same(tmp_path: Path, monkeypat
             company.exclude()
             company.load()
             monkeypatch.setenv("NPS_BUILT_AT", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
-            building = beside.submit(company.build, company.incremental)
+            building = beside.submit(company.build)
             build(company.settings, spark, loses_worker=batch == 1)
             building.result()
             assert "Lost executor" in spark.server_log.read_text(encoding="utf-8")

@@ -103,13 +103,13 @@ def test_each_batch_is_the_same_on_both_engines(tmp_path: Path, monkeypatch: pyt
             for name, moment in moments.items():
                 monkeypatch.setenv(name, moment)
             company.settings = replace(company.settings)  # which reads them
-            building = beside.submit(company.build, company.incremental)
+            building = beside.submit(company.build)
             spark.build(moments)
             building.result()
             assert company.differences("Spark", company.settings.spark_tables) == {}
             company.publish()
             were_full.append(was_full(company.settings.spark / "warehouse"))
-    with duckdb.connect(str(company.incremental), read_only=True) as connection:
+    with duckdb.connect(str(company.settings.warehouse), read_only=True) as connection:
         decisions = dict(
             connection.execute("select decision, count(*) from marts.response_eligibility group by decision").fetchall()
         )
