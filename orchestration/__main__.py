@@ -470,15 +470,23 @@ def run_example(name: str, folder: Path, console: Console) -> int:
 
 def dbt(settings: Settings, arguments: Sequence[str]) -> int:
     """Run dbt as the pipeline does: same variables, same target folder."""
-    executable = Path(sys.executable).with_name("dbt")
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.cli.main import cli  # noqa: PLC0415
+
     takes_vars = ["--help"]
     if arguments:
         sources = load_sources(settings)
         declare_columns(sources.tables, settings.lake)
         takes_vars = [*arguments, *dbt_vars(sources)]
-    environment = os.environ | settings.environment()
+    os.environ.update(settings.environment())
     with lake_lock(readers_of(settings.lake), is_shared=True):
-        return subprocess.run([executable, *takes_vars], env=environment, check=False).returncode
+        try:
+            cli(takes_vars, prog_name="dbt")
+        except SystemExit as end:
+            return int(end.code or 0)
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+    return 0
 
 
 # Either keeps the kinds of survey apart; a query that was saved does.

@@ -115,6 +115,11 @@ class Pipeline:
         return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A long file that needs no sample company comes first: two processes would both wait until that is made."""
+    items.sort(key=lambda item: item.path.stem != "test_incremental")
+
+
 def empty_reference(config: Path) -> Path:
     """The reference files of a configuration, each with its header alone; their folder."""
     reference = config / "seeds" / "reference"

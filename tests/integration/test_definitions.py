@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration.alerts import JOBS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Pipeline
 
 DESCRIBE = """
 import json
@@ -44,21 +43,19 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of its own: dbt writes its manifest there, which other tests read meanwhile in that of the sample."""
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def shown(data: Path) -> dict[str, Any]:
+def shown(sample: Pipeline) -> dict[str, Any]:
+    """What Dagster finds in the folder of a run, and nothing is written there that other tests read meanwhile."""
+    manifest = sample.data / "dbt" / "manifest.json"
+    written_at = manifest.stat().st_mtime_ns
     done = subprocess.run(
         [sys.executable, "-c", DESCRIBE],
         cwd=ROOT,
-        env=os.environ | {"NPS_DATA_DIR": str(data)},
+        env=os.environ | {"NPS_DATA_DIR": str(sample.data)},
         text=True,
         capture_output=True,
         check=True,
     )
+    assert manifest.stat().st_mtime_ns == written_at
     content: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return content
 
@@ -88,10 +85,10 @@ def test_every_asset_has_group_owner_and_description(shown: dict[str, Any]) -> N
         assert key in assets
 
 
-def test_published_tables_lead_to_their_page(shown: dict[str, Any], data: Path) -> None:
+def test_published_tables_lead_to_their_page(shown: dict[str, Any], sample: Pipeline) -> None:
     published = {key: asset for key, asset in shown["assets"].items() if asset["group"] in ("marts", "quality")}
     for key, asset in published.items():
-        page = str(data.resolve() / "docs" / "site" / f"table-{key.replace('/', '.')}.html")
+        page = str(sample.data.resolve() / "docs" / "site" / f"table-{key.replace('/', '.')}.html")
         assert asset["documentation"] == page and {"dbt", "duckdb"} <= set(asset["kinds"])
     assert len(published) > 35
     assert shown["assets"]["serving/nps_duckdb"]["documentation"].endswith("index.html")

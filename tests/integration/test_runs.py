@@ -43,17 +43,15 @@ LIFTED = "8000001088"  # a line of exclusions.csv takes it out
 MARKED = ["0015e000000000H", "2024-03-21"]  # an account, and a day it gave several answers on
 
 
-def steward_acts(pipeline: Pipeline, config: Path) -> Pipeline:
+def steward_acts(pipeline: Pipeline) -> None:
     """A row of the quarantine delivered again, repaired; a line of exclusions.csv taken away, and patterns added."""
-    for name in ("sources", "seeds/reference"):
-        shutil.copytree(pipeline.config / name, config / name)
     answers = pipeline.landing / "delighted" / "survey_responses"
     [(file, line)] = pipeline.query(
         "select source_file, source_line from quality.quality_quarantine where raw_row like ?", [f'%"{REPAIRED}"%']
     )
     lines = (pipeline.landing / file).read_text(encoding="utf-8").splitlines()
     (answers / "repaired.csv").write_text(f"{lines[0]}\n{lines[line - 1].replace(',ten,', ',10,')}\n", encoding="utf-8")
-    exclusions = config / "seeds" / "reference" / "exclusions.csv"
+    exclusions = pipeline.config / "seeds" / "reference" / "exclusions.csv"
     kept = [line for line in exclusions.read_text(encoding="utf-8").splitlines() if LIFTED not in line]
     account, day = MARKED
     kept.append(
@@ -61,22 +59,24 @@ def steward_acts(pipeline: Pipeline, config: Path) -> Pipeline:
     )
     kept.append(",,comment,.*no customer writes this.*,,,exclude,mistyped,head of service,2024-04-02")
     exclusions.write_text("\n".join(kept) + "\n", encoding="utf-8")
-    return Pipeline(pipeline.data, config)
 
 
 def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing_else(
     copy_of_sample: Pipeline, tmp_path: Path
 ) -> None:
     """A score column of words would pass unnoticed into quarantine row by row; the guard stops the file whole."""
-    before = copy_of_sample.serving.read_bytes()
-    answers = copy_of_sample.landing / "delighted" / "survey_responses"
+    company = Pipeline(copy_of_sample.data, tmp_path / "config")
+    for name in ("sources", "seeds/reference"):
+        shutil.copytree(copy_of_sample.config / name, company.config / name)
+    before = company.serving.read_bytes()
+    answers = company.landing / "delighted" / "survey_responses"
     header = (answers / "2024-01.csv").read_text(encoding="utf-8").splitlines()[0]
     rows = [f'x{n},p{n},nps,very likely,,,1735689600,1735689600,"{{}}",[],[],' for n in range(20)]
     bad = answers / "2025-07.csv"
     bad.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     (answers / "2025-08.csv").write_text("id,score\n", encoding="utf-8")
 
-    done = copy_of_sample("run")
+    done = company("run")
     assert done.returncode == 1
     assert "2025-07.csv" in done.stdout
     assert "score" in done.stdout
@@ -85,19 +85,19 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     assert "The published file is as it was" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert done.stderr == ""  # what is said is not pushed off the screen
-    assert copy_of_sample.serving.read_bytes() == before
+    assert company.serving.read_bytes() == before
 
     # Repaired, it is loaded; nothing of the refused try is left behind.
     bad.write_text("\n".join([header, *(row.replace("very likely", "9") for row in rows)]) + "\n", encoding="utf-8")
     (answers / "2025-08.csv").unlink()
-    steward = steward_acts(copy_of_sample, tmp_path / "config")
+    steward_acts(company)
     facts = "from marts.fct_nps_responses order by response_id"
-    before_facts = {row[0]: row for row in copy_of_sample.query(facts)}
+    before_facts = {row[0]: row for row in company.query(facts)}
     outside = "select response_id from marts.fct_nps_responses where not is_controllable"
-    outside_before = copy_of_sample.query(outside)
+    outside_before = company.query(outside)
     assert len(outside_before) == 5
-    steward.succeed("run")
-    loaded = copy_of_sample.query(
+    company.succeed("run")
+    loaded = company.query(
         """
         select delivered_rows, unknown_survey from quality.quality_reconciliation
         where source_file like '%2025-07.csv'
@@ -106,36 +106,34 @@ def test_a_refused_file_keeps_the_published_one_and_a_repaired_one_moves_nothing
     assert loaded == [(20, 20)]
 
     # The steward's answers are counted, or marked; every other row is what it was.
-    after_facts = {row[0]: row for row in copy_of_sample.query(facts)}
+    after_facts = {row[0]: row for row in company.query(facts)}
     assert after_facts.keys() - before_facts.keys() == {f"delighted:{LIFTED}", f"delighted:{REPAIRED}"}
     assert before_facts.keys() <= after_facts.keys()
     moved = {key for key, row in before_facts.items() if after_facts[key] != row}
-    marked = copy_of_sample.query(
+    marked = company.query(
         "select response_id from marts.fct_nps_responses where account_id = ? and response_date = ?", MARKED
     )
     assert moved == {key for (key,) in marked}
     assert len(moved) == 3
-    assert copy_of_sample.query(
+    assert company.query(
         "select decision from marts.response_eligibility where source_response_id = ? order by all", [REPAIRED]
     ) == [("counted",), ("superseded",)]
-    assert (
-        copy_of_sample.query("select * from quality.quality_quarantine where raw_row like ?", [f"%{REPAIRED}%"]) == []
-    )
-    assert copy_of_sample.query(
+    assert company.query("select * from quality.quality_quarantine where raw_row like ?", [f"%{REPAIRED}%"]) == []
+    assert company.query(
         "select sum(responses - controllable_responses) from marts.nps_overall where segment = 'all'"
     ) == [(len(outside_before) + len(moved),)]
 
     # Each line shows what it does, and one that does nothing is told.
-    assert copy_of_sample.query(
+    assert company.query(
         """
         select field, pattern, reason, responses from quality.quality_exclusions
         where source_response_id is null order by field
         """
     ) == [("account", MARKED[0], "lift out of order", 3), ("comment", None, "mistyped", 0)]
-    assert copy_of_sample.query(
+    assert company.query(
         "select effect, sum(responses) from quality.quality_exclusions group by effect order by effect"
     ) == [("exclude", 1), ("outside_control", len(outside_before) + len(moved))]
-    assert copy_of_sample.query(
+    assert company.query(
         """
         select severity from quality.quality_check_results
         where expectation like 'exclusions_meet_answers%' and not is_success
