@@ -10,6 +10,20 @@
 {% macro qualtrics_status(status) -%}{{ replace_matches('lower(' ~ status ~ ')', '[^a-z]', '') }}{%- endmacro %}
 
 
+{#- The names of a status that have one meaning, as a list in SQL; a name that is not here says nothing, and is told. -#}
+{% macro qualtrics_statuses(meaning) -%}
+    {%- set statuses = {
+        'due': ['pending'],
+        'failed': ['error', 'failure', 'unknown', 'skipped', 'blocked', 'softbounce', 'hardbounce'],
+        'reached': ['success', 'opened', 'complaint'],
+        'started': [
+            'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired',
+        ],
+    } -%}
+    '{{ statuses[meaning] | join("', '") }}'
+{%- endmacro %}
+
+
 {#- Has a mailing asked the person? One that is due has not yet; a personal link stays pending until it is opened. -#}
 {% macro qualtrics_invites(request_type, status) -%}
     (

@@ -95,7 +95,6 @@ def shop(tmp_path: Path) -> Pipeline:
     (reference / "account_aliases.csv").write_text("source_system,account_alias,account_id\nshop,ACME Inc,acme\n")
     pipeline = Pipeline(tmp_path / "data", config)
     pipeline.landing.mkdir(parents=True)
-    (pipeline.landing / "invited.csv").write_text("Visit,Day,People,Firm\nv1,01.03.2025,400,acme\n")
     return pipeline
 
 
@@ -114,6 +113,7 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> None:
+    assert_nothing_is_published_without_a_file(shop)
     rows = [answer(n, Rating=score) for n, score in enumerate(SCORES, start=1)]
     rows[-1]["Mail"] = "sixth@home.example"
     expected = dict(enumerate(SCORES.values(), start=1))
@@ -238,6 +238,15 @@ def test_each_fault_ends_in_its_decision_with_file_and_line(shop: Pipeline) -> N
     assert_a_person_can_be_forgotten(shop)
 
 
+def assert_nothing_is_published_without_a_file(shop: Pipeline) -> None:
+    done = shop("run")
+    assert done.returncode == 1
+    for word in ("answers.*", "landing"):
+        assert word in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not shop.serving.exists()
+
+
 def assert_a_person_can_be_forgotten(shop: Pipeline) -> None:
     """Of Nora Quist no file of the data folder knows anything any more, and every number is what it was."""
     words = ("nora quist", "nora@home.example", "5160374")
@@ -286,15 +295,6 @@ def is_naming(path: Path, words: Sequence[str], connection: duckdb.DuckDBPyConne
         != [(0,)]
         for table in tables
     )
-
-
-def test_without_a_file_nothing_is_published(shop: Pipeline) -> None:
-    done = shop("run")
-    assert done.returncode == 1
-    for word in ("answers.*", "landing"):
-        assert word in done.stdout, done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    assert not shop.serving.exists()
 
 
 def test_a_wrong_configuration_names_file_and_fault(shop: Pipeline) -> None:

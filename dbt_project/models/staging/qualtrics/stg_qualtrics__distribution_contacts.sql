@@ -23,12 +23,8 @@ asked as (
         {{ qualtrics_invitation_key('distributions', 'source') }} as invitation_key,
         -- These reached nobody; `unknown` is a failure for an unknown reason. A status of another name does not say so:
         -- what has a time of sending was sent, and a personal link that is pending was handed out.
-        coalesce(source.status_name, '') not in (
-            'error', 'failure', 'unknown', 'skipped', 'blocked', 'softbounce', 'hardbounce'
-        ) as is_delivered,
-        source.status_name in (
-            'surveystarted', 'surveypartiallyfinished', 'surveyfinished', 'surveyscreenedout', 'sessionexpired'
-        ) as is_started
+        coalesce(source.status_name, '') not in ({{ qualtrics_statuses('failed') }}) as is_delivered,
+        source.status_name in ({{ qualtrics_statuses('started') }}) as is_started
     from source
     left join distributions on source.distribution_id = distributions.id
     where {{ qualtrics_invites('distributions.request_type', 'source.status') }}
