@@ -81,7 +81,7 @@ with {{ followed_merges_ctes(links) }},
 
 keyed as (
     select
-        record_type || ':' || merged_id as merge_key,
+        followed.record_type || ':' || followed.merged_id as merge_key,
         followed.*
     from followed
 )
